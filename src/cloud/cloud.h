@@ -1,0 +1,86 @@
+/*
+ * Clouds as the director sees them: machines, types, prices, results.  See cloud_driver.h to write one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/json.h"
+
+#define CLOUD_ID_MAX 96
+#define CLOUD_NAME_MAX 64
+#define CLOUD_TOKEN_MAX 64
+#define CLOUD_ADDRESS_MAX 64
+
+/* Outcomes of every driver call: X(symbol, value, word, what the director does) */
+#define CLOUD_RESULT_TABLE(X)                                                                      \
+    X(CLOUD_OK, 0, "ok", "goes on")                                                                \
+    X(CLOUD_RETRY, -2001, "retry", "same token again after a pause")                               \
+    X(CLOUD_THROTTLED, -2002, "throttled", "same token again after a longer pause")                \
+    X(CLOUD_CAPACITY, -2003, "capacity", "gives up this node, says why")                           \
+    X(CLOUD_QUOTA, -2004, "quota", "gives up this node, says why")                                 \
+    X(CLOUD_AUTH, -2005, "auth", "gives up, alarms the administrator")                             \
+    X(CLOUD_NOTFOUND, -2006, "not_found", "the thing does not exist")                              \
+    X(CLOUD_CONFLICT, -2007, "conflict", "looks again")                                            \
+    X(CLOUD_INVALID, -2008, "invalid", "gives up: our request is wrong")                           \
+    X(CLOUD_UNSUPPORTED, -2009, "unsupported", "says so")                                          \
+    X(CLOUD_UNKNOWN, -2010, "unknown", "the outcome is unknown: find(token) first")                \
+    X(CLOUD_PERMANENT, -2011, "permanent", "gives up this node, says why")
+
+enum cloud_result {
+#define X(sym, value, word, what) sym = value,
+    CLOUD_RESULT_TABLE(X)
+#undef X
+};
+const char *cloud_result_word(int result);
+
+#define CLOUD_CAN_VOLUMES 1u
+#define CLOUD_CAN_REBOOT 2u
+
+struct cloud_type {
+    char name[CLOUD_NAME_MAX]; /* "small" */
+    int64_t millicores, memory_mb, pids, disk_mb;
+    int64_t millicredits_per_hour; /* price; 1000 = one credit */
+};
+
+enum cloud_machine_state { CLOUD_M_BOOTING, CLOUD_M_RUNNING, CLOUD_M_GONE };
+struct cloud_machine {
+    char id[CLOUD_ID_MAX];
+    char token[CLOUD_TOKEN_MAX];
+    char address[CLOUD_ADDRESS_MAX]; /* "" until known */
+    enum cloud_machine_state state;
+    int64_t created_ms; /* wall clock of the cloud */
+};
+
+struct cloud_spec {
+    char token[CLOUD_TOKEN_MAX]; /* idempotency; also a tag */
+    char name[CLOUD_NAME_MAX];   /* human, e.g. "cps-u1-a3-n12"; [a-z0-9-] */
+    char type[CLOUD_NAME_MAX];   /* "" = the cloud's default type */
+    const char *user_data;       /* text handed to the machine: the agent's enrolment (JSON) */
+};
+
+/* A configured cloud: driver and its open handle. */
+struct cloud {
+    char name[CLOUD_NAME_MAX];
+    const struct cloud_driver *driver;
+    void *handle;
+};
+
+/* All drivers, in order; ends with NULL. */
+extern const struct cloud_driver *const cloud_drivers[];
+const struct cloud_driver *cloud_driver_find(const char *name);
+/* Opens a cloud from its section ("driver" names the row). Unknown driver or key: ERR_INVALID. */
+int cloud_open(const char *name, const json_t *settings, const char *installation, struct cloud *ret,
+               struct err *e) WARN_UNUSED;
+void cloud_close(struct cloud *c);
+
+/*
+ * The sim cloud's script (driver "sim"): the n-th call of a kind does what it is told.
+ * setting `script`: "create:2=quota create:3=unknown+ create:*=retry list:1=hang poll:5=lose".
+ * Outcome words are those above; "unknown+" makes the machine and says unknown, "late+" makes it later,
+ * "lose" kills the machine, "lie" reports a wrong state once.
+ */

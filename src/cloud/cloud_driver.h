@@ -1,0 +1,45 @@
+/*
+ * What a cloud has to offer, for those who write one.  Callers include cloud.h.
+ *
+ * Calls are short and have no loops, retries or sleeps inside: retry, back-off, deadlines and rate limits live
+ * once, in the director's provisioning.  Every call may block on the network for at most its own timeout (10 s)
+ * and may be made from several threads at once.  Adding a cloud: one file here, one row in cloud_list.c.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "cloud/cloud.h"
+
+struct cloud_driver {
+    const char *name;    /* "local", "sim", "ec2" */
+    const char *summary; /* one line for `conpaas cloud list` */
+    /* Keys of its [cloud NAME] section besides `driver`; ends with key NULL. */
+    const struct conf_key *config;
+    uint32_t capabilities; /* CLOUD_CAN_* */
+
+    /* settings: the section's keys as a JSON object. Checks them completely. */
+    int (*open)(const json_t *settings, const char *installation, void **ret, struct err *e);
+    void (*close)(void *cloud);
+
+    /* Instance types with prices; borrowed, valid until close. */
+    int (*types)(void *cloud, const struct cloud_type **ret, size_t *ret_n, struct err *e);
+    /* Creates one machine. Idempotent by spec->token: a second call returns the first machine. On success
+     * ret->id is set; the machine may still be booting. */
+    int (*create)(void *cloud, const struct cloud_spec *spec, struct cloud_machine *ret, struct err *e);
+    /* The machine made for a token: CLOUD_NOTFOUND when there is (as far as the cloud knows yet) none. */
+    int (*find)(void *cloud, const char *token, struct cloud_machine *ret, struct err *e);
+    /* All machines that carry this installation's tag and no others. Caller frees *ret. */
+    int (*list)(void *cloud, struct cloud_machine **ret, size_t *ret_n, struct err *e);
+    int (*poll)(void *cloud, const char *id, struct cloud_machine *ret, struct err *e);
+    /* Idempotent; CLOUD_OK also when it is already gone. GONE is seen by poll (NOTFOUND or CLOUD_M_GONE). */
+    int (*terminate)(void *cloud, const char *id, struct err *e);
+
+    /* Volumes; NULL = unsupported. Ids are the cloud's. */
+    int (*vol_create)(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX], struct err *e);
+    int (*vol_attach)(void *cloud, const char *vol, const char *machine, const char *name, struct err *e);
+    int (*vol_detach)(void *cloud, const char *vol, struct err *e);
+    int (*vol_delete)(void *cloud, const char *vol, struct err *e);
+};
+
+extern const struct cloud_driver cloud_local;
+extern const struct cloud_driver cloud_sim;
