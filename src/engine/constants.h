@@ -1,0 +1,27 @@
+/*
+ * The planner's constants, milliseconds (doc/PLANNER.md section 13).
+ */
+#pragma once
+
+#define SECOND 1000LL
+#define POLL_MS (5 * SECOND)
+#define LOST_AFTER_MS (30 * SECOND)
+#define UNREACH_MAX_MS (300 * SECOND)
+#define RESEND_MS (8 * SECOND)
+#define REFUSE_WAIT_MS (15 * SECOND)
+#define REFUSE_MAX 5
+#define BOOT_MAX_MS (180 * SECOND)
+#define SICK_AFTER_MS (120 * SECOND)
+#define MASS_WAIT_MS (90 * SECOND)
+#define MANAGER_LOST_MS (40 * SECOND)
+#define LEASE_MS (15 * SECOND)
+#define FAILS_MAX 6
+#define BACKOFF0_MS (10 * SECOND)
+#define BACKOFF_MAX_MS (300 * SECOND)
+#define HOUR_MS (3600 * SECOND)
+#define LEAD_MS (300 * SECOND)
+#define DEADLINE_RUN_MS (1800 * SECOND)
+#define DEADLINE_COUNTS_MS (1500 * SECOND)
+#define DEADLINE_CODE_MS (900 * SECOND)
+#define DEADLINE_SETTINGS_MS (900 * SECOND)
+#define DEADLINE_CMD_MS (600 * SECOND)

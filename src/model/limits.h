@@ -1,0 +1,28 @@
+/*
+ * Sizes of the plain structs that the engine works on.  They are hard limits of the product as well: the
+ * call table and the director refuse more before anything is written.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define NODES_MAX 64      /* nodes of one service */
+#define ROLES_MAX 8       /* roles of one service type */
+#define OPS_MAX 16        /* operations of one service that are under way */
+#define CMDS_MAX 16       /* commands in one document */
+#define PENDING_MAX 8     /* documents sent to a node and not yet answered (F8) */
+#define PROBES_MAX 4      /* probe results that a node remembers */
+#define SERVICES_MAX 16   /* services of one application */
+#define MANAGER_NODES_MAX 8 /* the manager's node, and those being replaced */
+
+#define NAME_MAX_LEN 64
+#define WHY_MAX 256
+#define TOKEN_MAX 64
+#define CLOUD_REF_MAX 96
+#define ADDRESS_MAX 64
+
+/* A set of ids: ascending, without repeats, unused places zero, so that equal sets are equal bytes. */
+struct id_set {
+    int64_t n;
+    int64_t id[NODES_MAX];
+};

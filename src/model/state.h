@@ -1,0 +1,139 @@
+/*
+ * The truth about applications: wants, operations, nodes, facts.  Plain structs; the director owns and stores
+ * them, the manager gets a copy (its view), the simulator has them in memory.  Changed only by src/engine/truth.
+ */
+#pragma once
+
+#include "model/doc.h"
+
+enum run { RUN_STOPPED, RUN_RUNNING, RUN_MAX };
+STR_TABLE_DECLARE(run, enum run);
+
+/* The parts of a want; an operation owns one (O1). */
+enum facet { FACET_RUN, FACET_COUNTS, FACET_CODE, FACET_SETTINGS, FACET_CMD, FACET_MAX };
+STR_TABLE_DECLARE(facet, enum facet);
+
+/* What people see (spec 1.3); derived from operations and convergence, never set (O7). */
+enum service_state {
+    SERVICE_INIT,
+    SERVICE_PROLOGUE,
+    SERVICE_RUNNING,
+    SERVICE_ADAPTING,
+    SERVICE_EPILOGUE,
+    SERVICE_STOPPED,
+    SERVICE_ERROR,
+    SERVICE_STATE_MAX
+};
+STR_TABLE_DECLARE(service_state, enum service_state);
+
+struct want {
+    enum run run;
+    int counts[ROLES_MAX]; /* by role; 0 for a packable role: on the host */
+    int64_t code;          /* version id */
+    int64_t settings;      /* revision */
+};
+
+enum op_state { OP_ACTIVE, OP_DONE, OP_FAILED, OP_CANCELLED, OP_STATE_MAX };
+STR_TABLE_DECLARE(op_state, enum op_state);
+
+struct op {
+    int64_t id;
+    enum facet facet;
+    enum op_state state;
+    struct want value;     /* only the member of the facet counts */
+    int64_t born_ms, progress_ms; /* the deadline runs on progress */
+    int64_t held_credits;  /* reserved at acceptance, not yet used by nodes */
+    char kind[16];         /* FACET_CMD: script */
+    struct id_set targets; /* FACET_CMD: fixed at acceptance (K7) */
+    char why[WHY_MAX];
+};
+
+enum node_status {
+    NODE_INTENT,  /* recorded, the cloud not yet asked (P1) */
+    NODE_ASKED,   /* create has left (P2) */
+    NODE_UNSURE,  /* its outcome is unknown: find(token) first */
+    NODE_BOOTING, /* the cloud has it */
+    NODE_UP,      /* its agent has enrolled */
+    NODE_DYING,   /* terminate is to be confirmed (P3) */
+    NODE_GONE,    /* the cloud said so */
+    NODE_STATUS_MAX
+};
+STR_TABLE_DECLARE(node_status, enum node_status);
+
+struct node {
+    int64_t id, ord; /* id: of the installation; ord: counts up within the service */
+    int role;        /* purpose: role index; -1 = manager's node */
+    enum node_status status;
+    char cloud[NAME_MAX_LEN], type[NAME_MAX_LEN];
+    char token[TOKEN_MAX], cloud_id[CLOUD_REF_MAX], address[ADDRESS_MAX];
+    int64_t created_ms, up_ms, heard_ms; /* heard: by the director; memory, not stored at each beat */
+    int64_t asked_ms, retry_ms, dying_ms, poll_ms;
+    int tries, finds; /* provisioning: creates and finds so far */
+    bool seen_gone;   /* the cloud reported it dead once (X6) */
+    int64_t hours_paid; /* hours reserved in the ledger so far */
+    char why[WHY_MAX];  /* why it is leaving */
+};
+
+enum fact_id { FACT_ENTRIES, FACT_MEMBERS, FACT_MASTER, FACT_CLUSTER, FACT_PRIMARY, FACT_MAX };
+STR_TABLE_DECLARE(fact_id, enum fact_id);
+enum cluster_state { CLUSTER_NONE, CLUSTER_BOOT, CLUSTER_FORMED, CLUSTER_RECOVER };
+
+/* A durable finding (P4); every fact uses the members it needs, the others are zero. */
+struct fact_value {
+    int64_t state; /* FACT_CLUSTER: enum cluster_state */
+    int64_t node;  /* FACT_MASTER, FACT_CLUSTER, FACT_PRIMARY */
+    int64_t token; /* FACT_CLUSTER */
+    struct id_set ids; /* FACT_ENTRIES, FACT_MEMBERS */
+};
+struct fact {
+    int64_t rev;
+    struct fact_value v;
+};
+
+struct service {
+    int64_t id, app, sid; /* id: of the installation; sid: counts from 1 within the application */
+    const struct service_type *type;
+    char name[NAME_MAX_LEN + 1];
+    char cloud[NAME_MAX_LEN]; /* where new nodes are made */
+    int64_t gen;              /* +1 at every change of want */
+    struct want want, good;   /* good: value of each facet at its last DONE */
+    bool started_once;        /* INIT until then */
+    bool in_error;            /* last run or repair failed; error_why says how */
+    char error_why[WHY_MAX];
+    bool converged;           /* as the manager last reported; memory */
+    enum service_state state; /* as last derived and told */
+    int n_ops;
+    struct op ops[OPS_MAX]; /* ACTIVE ones */
+    int n_nodes;
+    struct node nodes[NODES_MAX]; /* all but GONE */
+    int64_t nodes_rev, next_ord;
+    struct fact facts[FACT_MAX];
+    int fails; /* creations that failed since the last success (C2) */
+    char fail_why[WHY_MAX];
+    int64_t create_after_ms;
+};
+
+struct app {
+    int64_t id, owner;
+    char name[NAME_MAX_LEN + 1];
+    char cloud[NAME_MAX_LEN];
+    int64_t txn;      /* +1 at every accepted change of the application or its services */
+    int64_t next_sid;
+    int64_t instance; /* manager launches so far; the last one is the only one accepted */
+    int64_t manager_node; /* node of that instance; 0 = none */
+    int64_t epoch;
+    char nonce[TOKEN_MAX];  /* of the registration that got the epoch */
+    int64_t manager_heard_ms; /* memory */
+    bool manager_wanted;      /* false after delete or out of credit */
+    bool deleting;            /* goes when its last node is gone */
+    int n_nodes;
+    struct node nodes[MANAGER_NODES_MAX];
+};
+
+struct node *service_node(struct service *s, int64_t id);
+struct op *service_op(struct service *s, int64_t id);
+/* The part of a service that the manager plans with, as in doc/PROTOCOL.md section 2. */
+json_t *service_to_json(const struct service *s);
+int service_from_json(const json_t *j, struct service *ret, struct err *e) WARN_UNUSED;
+json_t *fact_value_to_json(const struct fact_value *v);
+int fact_value_from_json(const json_t *j, struct fact_value *ret, struct err *e) WARN_UNUSED;

@@ -1,0 +1,71 @@
+/*
+ * An engine on a node (HAProxy, nginx, php-fpm, Redis ...), for those who write one.  Agent only.
+ *
+ * The agent owns the processes: it starts, watches, restarts with back-off and stops them.  A driver turns a
+ * section of the document into configuration files, says how to start and reload the engine, and looks at its
+ * health.  Every hook is idempotent, may block for at most its stated time, and never logs.  Adding an engine: one
+ * file here, one row in role_list.c.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/json.h"
+
+/* One engine of a role on this node; name is unique on the node. Owned by the agent. */
+struct role_engine {
+    char name[64];       /* section's name, e.g. "backend" */
+    const struct role_driver *driver;
+    char run_dir[128];   /* /run/conpaas/NAME, exists, root 0755 */
+    char log_dir[128];   /* /var/log/conpaas */
+    char code_dir[256];  /* /var/lib/conpaas/code/SERVICE: versions below it as directories */
+    pid_t pid;           /* main process, 0 = not running */
+    json_t *section;     /* applied one, NULL before the first */
+    void *state;         /* the driver's own, freed by `forget` */
+};
+
+enum role_change {
+    CHANGE_NONE,    /* nothing to do */
+    CHANGE_LIVE,    /* done already through the running engine */
+    CHANGE_RELOAD,  /* call reload */
+    CHANGE_RESTART, /* stop and start */
+};
+
+#define ROLE_ARGS_MAX 16
+struct role_command {
+    const char *argv[ROLE_ARGS_MAX]; /* borrowed from `text` or static */
+    char *text[ROLE_ARGS_MAX];       /* owned strings, freed by the agent */
+    const char *user;                /* NULL = root of the node */
+    char log[64];                    /* file below log_dir for stdout and stderr */
+};
+
+struct role_driver {
+    const char *name;      /* "haproxy" */
+    int stop_signal;       /* asks it to end gracefully */
+    int stop_timeout_ms;   /* then SIGKILL */
+    const char *const *logs; /* its files below log_dir, NULL-terminated; rotated by the agent */
+    int reopen_signal;     /* makes it reopen its logs after rotation; 0 = copy-truncate */
+
+    /* Writes the files for `section` below run_dir and lets the engine itself check them (<= 15 s). A content error
+     * is ERR_INVALID with a message that begins "settings: "; the running engine must not notice. Old section in
+     * engine->section. When it runs (pid != 0) it may apply the change through the engine's own control channel. */
+    int (*configure)(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e);
+    int (*command)(const struct role_engine *r, struct role_command *ret, struct err *e);
+    /* Makes the running engine use the files, without losing a request (<= 15 s); NULL = always restart. */
+    int (*reload)(struct role_engine *r, struct err *e);
+    /* Healthy now? (<= 1 s) 0, or negative with a reason. */
+    int (*check)(struct role_engine *r, struct err *e);
+    /* Requests or connections in flight; 0 = drained. (<= 1 s) NULL = always 0. */
+    int (*busy)(struct role_engine *r);
+    /* Tries a staged version before it is routed to (<= 30 s): 0, or negative with the evidence in e. NULL = ok. */
+    int (*try_version)(struct role_engine *r, int64_t version, struct err *e);
+    /* Called when the set of staged versions or the routed one matters to the engine's files; NULL = not. */
+    int (*metrics)(struct role_engine *r, json_t *out);
+    /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
+    int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);
+    void (*forget)(struct role_engine *r);
+};
+
+/* All drivers, in order; ends with NULL. */
+extern const struct role_driver *const role_drivers[];
+const struct role_driver *role_driver_find(const char *name);

@@ -1,0 +1,89 @@
+/*
+ * What a service type is: data for the planner, a schema of settings, and one pure function that turns the
+ * planner's document into sections for the engines on a node.  Linked by director, manager, simulator and CLI.
+ *
+ * Adding a type: a file <type>.c here, a line in service_list.c; engines it needs go to src/role/.  No line of
+ * the planner names a type: what a type is like, it says with the flags below.
+ */
+#pragma once
+
+#include "base/archive.h"
+#include "model/state.h"
+
+enum role_flag {
+    ROLE_PURPOSE = 1 << 0,  /* users ask for nodes of it; the node's purpose never changes */
+    ROLE_PACKABLE = 1 << 1, /* count 0 means: on the host node (first node of the host purpose) */
+    ROLE_ENTRY = 1 << 2,    /* names targets and is published as an entry point (N, E rules) */
+    ROLE_TARGET = 1 << 3,   /* is named by entries */
+    ROLE_UNIQUE = 1 << 4,   /* exactly one node; published as master; moves only when lost */
+    ROLE_STATEFUL = 1 << 5, /* never replaced for being sick; lost is lost only with its data considered */
+    ROLE_BOOT = 1 << 6,     /* a cluster that is bootstrapped once (M rules) */
+    ROLE_HOLDS = 1 << 7,    /* leaves only when the master reports held = 0 for it (D rules) */
+    ROLE_PAIR = 1 << 8,     /* placed by the planner itself on two nodes as primary and replica (Z rules) */
+    ROLE_SERVES_CODE = 1 << 9, /* must have a version staged before it is routed to */
+};
+
+struct role_def {
+    const char *name;  /* "proxy" */
+    const char *title; /* "load balancer" */
+    unsigned flags;
+    int min, start, max; /* counts: at least, at first start, at most */
+    int with;            /* a fixed role: also on every node of that purpose; -1 = no */
+    int surge;           /* nodes above the want that replacing may need; 0 = 1 */
+    uint16_t port;
+    const char *const *logs; /* names that may be read (`conpaas log --node`), NULL-terminated: "haproxy.log" */
+};
+
+enum setting_kind { SETTING_INT, SETTING_SIZE, SETTING_ON_OFF, SETTING_WORDS };
+struct setting_def {
+    const char *name, *fallback, *help;
+    enum setting_kind kind;
+    int64_t min, max; /* int: value; size: bytes; words: length of the text */
+};
+
+/* Everything the section function may look at. */
+struct section_in {
+    const struct service *service;
+    const struct node *node;
+    const struct doc *doc;
+    const json_t *settings; /* values of doc->settings, complete: every key of the schema */
+    const json_t *secrets;  /* of the service: {"session_password": ...} */
+};
+
+struct service_type {
+    const char *name, *title, *summary, *icon;
+    const struct role_def *roles;
+    int n_roles;
+    int host;         /* index of the purpose that packable roles go to */
+    int default_role; /* of `add_nodes` without a role */
+    bool code;        /* has code versions */
+    bool scripts;     /* code is run by commands: init, run, interrupt, cleanup, notify (K rules) */
+    const struct setting_def *settings;
+    int n_settings;
+    const struct archive_file *default_code; /* "code-default" */
+    int n_default_code;
+    const char *const *secrets; /* names of random secrets that the director makes for each service */
+
+    /* Grammar of counts beyond min and max; NULL: none. e says which rule and what to do. */
+    int (*check_counts)(const int counts[ROLES_MAX], struct err *e);
+    /* The engines of `role` on this node: a JSON array of sections, each {"engine": ..., "name": ...}. Pure. */
+    json_t *(*sections)(const struct section_in *in, int role);
+    /* Who may reach the ports of `role` on this node: adds node ids; entry ports are open to all. NULL: all of the
+     * service's nodes. */
+    void (*peers)(const struct section_in *in, int role, struct id_set *ret);
+};
+
+/* All types, in order; ends with NULL. */
+extern const struct service_type *const service_types[];
+const struct service_type *service_type_find(const char *name);
+int service_type_role(const struct service_type *t, const char *role); /* index or -1 */
+bool service_type_has(const struct service_type *t, int role, unsigned flag);
+
+/* min, max and the type's own grammar. */
+int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX], struct err *e) WARN_UNUSED;
+/* Checks given against the schema and merges it over base (NULL: defaults). Unknown keys and bad values:
+ * ERR_INVALID naming the key, the value and what is accepted. Caller owns *ret. */
+int service_type_settings(const struct service_type *t, const json_t *base, const json_t *given, json_t **ret,
+                          struct err *e) WARN_UNUSED;
+/* `allow` of a document: [{"port": 9000, "from": ["10.88.0.4"]}] for all roles of doc. */
+json_t *service_type_allow(const struct section_in *in);
