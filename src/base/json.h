@@ -9,14 +9,7 @@
 
 #include "base/str.h"
 
-static inline void json_decrefp(json_t **j)
-{
-    if (*j) {
-        json_decref(*j);
-        *j = NULL;
-    }
-}
-#define _cleanup_json_ _cleanup_(json_decrefp)
+#define _cleanup_json_ _cleanup_(json_decrefp) /* the function is jansson's own */
 
 /* Whole text is one JSON value; at most max bytes. */
 int json_parse(const char *text, size_t len, size_t max, json_t **ret, struct err *e) WARN_UNUSED;
