@@ -1,0 +1,104 @@
+#include "manager/wire.h"
+
+static const json_t *version_of(const struct managed *s, int64_t id)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(s->versions, i, v) {
+        if (json_int(v, "id", 0) == id) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+static const json_t *settings_of(const struct managed *s, int64_t rev)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(s->settings, i, v) {
+        if (json_int(v, "rev", -1) == rev) {
+            return json_object_get(v, "values");
+        }
+    }
+    return NULL;
+}
+
+bool wire_ready(const struct managed *s, const struct doc *d, struct err *e)
+{
+    for (int i = 0; i < d->code.n; i++) {
+        if (!version_of(s, d->code.id[i])) {
+            err_set(e, ERR_NOT_FOUND, "the view lacks code version %lld", (long long)d->code.id[i]);
+            return false;
+        }
+    }
+    if (d->settings != 0 && !settings_of(s, d->settings)) {
+        err_set(e, ERR_NOT_FOUND, "the view lacks settings revision %lld", (long long)d->settings);
+        return false;
+    }
+    return true;
+}
+
+static json_t *artifacts(const struct managed *s, const struct doc *d)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < d->code.n; i++) {
+        const json_t *v = version_of(s, d->code.id[i]);
+        json_array_append_new(list, json_pack("{s:I, s:s, s:I, s:s}", "version", (json_int_t)d->code.id[i],
+                                              "sha256", json_str(v, "sha256", ""), "size",
+                                              (json_int_t)json_int(v, "size", 0), "format",
+                                              json_str(v, "format", "tar")));
+    }
+    return list;
+}
+
+static json_t *commands(const struct doc *d)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < d->n_cmds; i++) {
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:{}}", "id", d->cmds[i].id, "kind", d->cmds[i].kind, "args"));
+    }
+    return list;
+}
+
+static json_t *roles(const struct section_in *in)
+{
+    const struct service_type *t = in->service->type;
+    json_t *all = json_object();
+    for (int r = 0; r < t->n_roles; r++) {
+        if (!doc_has(in->doc, r)) {
+            continue;
+        }
+        bool drain = in->doc->drain >> r & 1;
+        json_object_set_new(all, t->roles[r].name,
+                            json_pack("{s:b, s:o}", "drain", drain, "engines", t->sections(in, r)));
+    }
+    return all;
+}
+
+int wire_document(const struct managed *s, int64_t node, const struct doc *d, int64_t epoch, int64_t seq,
+                  json_t **ret, struct err *e)
+{
+    _cleanup_json_ json_t *values = NULL;
+    int r = service_type_settings(s->view.type, NULL, settings_of(s, d->settings), &values, e);
+    if (r < 0) {
+        return r;
+    }
+    struct section_in in = {.service = &s->view,
+                            .node = service_node((struct service *)&s->view, node),
+                            .doc = d,
+                            .settings = values,
+                            .secrets = s->secrets};
+    if (!in.node) {
+        return err_set(e, ERR_NOT_FOUND, "the view lacks node %lld", (long long)node);
+    }
+    json_t *probe = d->probe_version == 0 ? json_null()
+                                          : json_pack("{s:I, s:I}", "version", (json_int_t)d->probe_version, "op",
+                                                      (json_int_t)d->probe_op);
+    *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
+                     (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type), "roles",
+                     roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds", commands(d), "allow",
+                     service_type_allow(&in));
+    return *ret ? 0 : err_set(e, ERR_INTERNAL, "node %lld: a section of its document is no JSON", (long long)node);
+}
