@@ -1,0 +1,622 @@
+#include "api/calls.h"
+
+#include "model/state.h"
+
+// clang-format off: rows are tables
+
+/* ---- arguments that many calls share ---- */
+
+#define PATH_ARG(word, of, text) \
+    {.name = word, .in = IN_PATH, .kind = PARAM_ID, .required = true, .thing = of, .help = text}
+#define ARG_USER PATH_ARG("user", THING_USER, "user, by name or id")
+#define ARG_APP PATH_ARG("app", THING_APP, "application, by name or id")
+#define ARG_SERVICE PATH_ARG("service", THING_SERVICE, "service, by name, APPLICATION/NAME or id")
+#define ARG_NODE PATH_ARG("node", THING_NODE, "node, by id or address")
+#define ARG_VERSION PATH_ARG("version", THING_VERSION, "code version, by name or id")
+#define ARG_OPERATION PATH_ARG("operation", THING_OPERATION, "operation, by id")
+#define ARG_TOKEN PATH_ARG("token", THING_TOKEN, "token, by name or id")
+/* Every accepted change takes these two. */
+#define ARG_EXPECT_GEN \
+    {.name = "expect_gen", \
+     .in = IN_BODY, \
+     .kind = PARAM_INT, \
+     .min = 1, \
+     .max = INT64_MAX, \
+     .program_only = true, \
+     .help = "refuse (stale) when the service's generation is another one by now"}
+#define ARG_SUPERSEDE \
+    {.name = "supersede", \
+     .in = IN_BODY, \
+     .kind = PARAM_BOOL, \
+     .fallback = "false", \
+     .help = "end a running operation of the same kind (it becomes CANCELLED) instead of being refused"}
+#define ARG_PASSWORD \
+    {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 256, \
+     .help = "at least 8 bytes"}
+#define QUERY_ID(word, of, text) {.name = word, .in = IN_QUERY, .kind = PARAM_ID, .thing = of, .help = text}
+#define ARG_LIMIT \
+    {.name = "limit", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = 1000, .fallback = "100", \
+     .help = "at most so many, the newest"}
+
+/* ERROR counts as down where the user mends it: another version, another setting, another try. */
+#define UP (IN_STATE(SERVICE_RUNNING) | IN_STATE(SERVICE_ADAPTING))
+#define DOWN (IN_STATE(SERVICE_INIT) | IN_STATE(SERVICE_STOPPED) | IN_STATE(SERVICE_ERROR))
+
+const struct call calls[] = {
+    /* ---- director ---- */
+    {
+        .id = "director.version", .method = "GET", .path = "/v1/version", .who = WHO_ANYONE,
+        .noun = "director", .verb = "version", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "director",
+        .summary = "Show the version of the director",
+        .example = "conpaas director version",
+    },
+    {
+        .id = "director.ca", .method = "GET", .path = "/v1/ca", .who = WHO_ANYONE,
+        .noun = "director", .verb = "ca", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "authority",
+        .summary = "Show the certificate authority of the installation",
+        .detail = "`conpaas login` fetches it once, shows the fingerprint and trusts only it from\n"
+                  "then on.",
+        .example = "conpaas director ca",
+    },
+    {
+        .id = "director.status", .method = "GET", .path = "/v1/director", .who = WHO_ADMIN,
+        .noun = "director", .verb = "status", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "status",
+        .summary = "Show the health of the director and its alarms",
+        .example = "conpaas director status",
+    },
+    {
+        .id = "director.reconcile", .method = "POST", .path = "/v1/director/reconcile", .who = WHO_ADMIN,
+        .noun = "director", .verb = "reconcile", .class = CLASS_ONE_WAY, .status = 200,
+        .answer = ANSWER_JSON, .object = "status",
+        .summary = "End the recovery mode after a restore",
+        .detail = "A restored director creates and destroys nothing until the managers have\n"
+                  "reported and an administrator says that its records are right. Nodes that no\n"
+                  "record knows are then removed.",
+        .example = "conpaas director reconcile",
+    },
+    /* ---- users ---- */
+    {
+        .id = "user.register", .method = "POST", .path = "/v1/users", .who = WHO_ANYONE,
+        .noun = "user", .verb = "register", .class = CLASS_POLICY, .body = BODY_JSON, .status = 201,
+        .answer = ANSWER_JSON, .object = "user", .guarded = true,
+        .summary = "Make an account",
+        .detail = "The password is asked for, or read from the first line of standard input when\n"
+                  "that is no terminal. An administrator may ask for more credit than the limit,\n"
+                  "and for another rank.",
+        .example = "conpaas user register ada ada@example.org --first-name Ada --last-name Lovelace",
+        .params = {
+            {.name = "username", .in = IN_BODY, .kind = PARAM_USERNAME, .required = true, .positional = true,
+             .help = "1 to 32 of a-z 0-9 _ -, begins with a letter"},
+            {.name = "email", .in = IN_BODY, .kind = PARAM_EMAIL, .required = true, .positional = true,
+             .help = "e-mail address"},
+            ARG_PASSWORD,
+            {.name = "first_name", .in = IN_BODY, .kind = PARAM_TEXT, .max = 256, .help = "first name"},
+            {.name = "last_name", .in = IN_BODY, .kind = PARAM_TEXT, .max = 256, .help = "last name"},
+            {.name = "affiliation", .in = IN_BODY, .kind = PARAM_TEXT, .max = 256,
+             .help = "where you work or study"},
+            {.name = "credit", .in = IN_BODY, .kind = PARAM_INT, .min = 0, .max = 1000000000,
+             .help = "credits to begin with; at most what the installation allows"},
+            {.name = "rank", .in = IN_BODY, .kind = PARAM_CHOICE, .words = "user admin",
+             .help = "administrators only"},
+        },
+    },
+    {
+        .id = "user.login", .method = "POST", .path = "/v1/login", .who = WHO_ANYONE,
+        .noun = "user", .verb = "login", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "login", .guarded = true,
+        .summary = "Log in with a password",
+        .detail = "On the command line use `conpaas login URL`, which also learns whom to trust\n"
+                  "and remembers the token.",
+        .example = "conpaas login https://conpaas.example.org:9999 --username ada",
+        .params = {
+            {.name = "username", .in = IN_BODY, .kind = PARAM_USERNAME, .required = true, .positional = true,
+             .help = "your user name"},
+            {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 1, .max = 256,
+             .help = "your password"},
+            {.name = "cookie", .in = IN_BODY, .kind = PARAM_BOOL, .fallback = "false", .program_only = true,
+             .help = "set a session cookie (for pages) instead of answering a token"},
+        },
+    },
+    {
+        .id = "user.logout", .method = "POST", .path = "/v1/logout", .who = WHO_USER,
+        .noun = "user", .verb = "logout", .class = CLASS_POLICY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "End this session: its token or cookie is worth nothing any more",
+        .example = "conpaas logout",
+    },
+    {
+        .id = "user.show", .method = "GET", .path = "/v1/user", .who = WHO_USER,
+        .noun = "user", .verb = "show", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "user",
+        .summary = "Show who is logged in, with credit",
+        .example = "conpaas user show",
+    },
+    {
+        .id = "user.passwd", .method = "POST", .path = "/v1/user/password", .who = WHO_USER,
+        .noun = "user", .verb = "passwd", .class = CLASS_POLICY, .body = BODY_JSON, .status = 204,
+        .answer = ANSWER_EMPTY, .guarded = true,
+        .summary = "Change your password",
+        .detail = "All other sessions and tokens of the account end.",
+        .example = "conpaas user passwd",
+        .params = {
+            {.name = "old", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 1, .max = 256,
+             .help = "present password"},
+            {.name = "new", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 256,
+             .help = "new password, at least 8 bytes"},
+        },
+    },
+    {
+        .id = "user.list", .method = "GET", .path = "/v1/users", .who = WHO_ADMIN,
+        .noun = "user", .verb = "list", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "user", .list = "users",
+        .summary = "List all accounts with their credit",
+        .example = "conpaas user list",
+    },
+    {
+        .id = "user.credit", .method = "POST", .path = "/v1/users/{user}/credit", .who = WHO_ADMIN,
+        .noun = "user", .verb = "credit", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "user",
+        .summary = "Give credits to a user, or take them",
+        .detail = "The balance never becomes negative: taking more than there is takes what there\n"
+                  "is.",
+        .example = "conpaas user credit ada 500",
+        .params = {
+            ARG_USER,
+            {.name = "amount", .in = IN_BODY, .kind = PARAM_INT, .required = true, .min = -1000000000,
+             .max = 1000000000,
+             .positional = true, .help = "credits; negative takes them"},
+        },
+    },
+    {
+        .id = "user.delete", .method = "DELETE", .path = "/v1/users/{user}", .who = WHO_ADMIN,
+        .noun = "user", .verb = "delete", .class = CLASS_ONE_WAY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "Delete an account that has no applications",
+        .example = "conpaas user delete ada",
+        .params = {ARG_USER},
+    },
+    /* ---- tokens ---- */
+    {
+        .id = "token.create", .method = "POST", .path = "/v1/tokens", .who = WHO_USER,
+        .noun = "token", .verb = "create", .class = CLASS_POLICY, .body = BODY_JSON, .status = 201,
+        .answer = ANSWER_JSON, .object = "new_token",
+        .summary = "Make a token for a program",
+        .detail = "It is shown once. A program passes it as `Authorization: Bearer TOKEN`, or to\n"
+                  "`conpaas` in CONPAAS_TOKEN.",
+        .example = "conpaas token create ci --days 90",
+        .params = {
+            {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .required = true, .positional = true,
+             .help = "what it is for"},
+            {.name = "days", .in = IN_BODY, .kind = PARAM_INT, .min = 1, .max = 3650,
+             .help = "days until it ends; without it, it does not"},
+        },
+    },
+    {
+        .id = "token.list", .method = "GET", .path = "/v1/tokens", .who = WHO_USER,
+        .noun = "token", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "token", .list = "tokens",
+        .summary = "List your tokens and sessions",
+        .example = "conpaas token list",
+    },
+    {
+        .id = "token.revoke", .method = "DELETE", .path = "/v1/tokens/{token}", .who = WHO_OWNER,
+        .noun = "token", .verb = "revoke", .class = CLASS_ONE_WAY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "End a token at once",
+        .example = "conpaas token revoke ci",
+        .params = {ARG_TOKEN},
+    },
+    /* ---- credit ---- */
+    {
+        .id = "credit.show", .method = "GET", .path = "/v1/credit", .who = WHO_USER,
+        .noun = "credit", .verb = "show", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "credit",
+        .summary = "Show your credits, what runs costs, and the ledger",
+        .detail = "One credit pays one node for one started hour. The hour is reserved before it\n"
+                  "begins, the first one when the node is made; the application's manager counts\n"
+                  "like any node.",
+        .example = "conpaas credit",
+        .params = {
+            ARG_LIMIT,
+            {.name = "before", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = INT64_MAX,
+             .help = "only entries older than this id: the next page"},
+        },
+    },
+    /* ---- applications ---- */
+    {
+        .id = "app.create", .method = "POST", .path = "/v1/apps", .who = WHO_USER,
+        .noun = "app", .verb = "create", .class = CLASS_POLICY, .body = BODY_JSON, .status = 201,
+        .answer = ANSWER_JSON, .object = "app",
+        .summary = "Create an application: a composition of services",
+        .detail = "It costs nothing until its first service is created; then its manager gets a\n"
+                  "node.",
+        .example = "conpaas app create shop",
+        .params = {
+            {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .required = true, .positional = true,
+             .help = "unique among your applications"},
+            {.name = "cloud", .in = IN_BODY, .kind = PARAM_WORD_ID,
+             .help = "where its manager runs; without it, the default cloud"},
+        },
+    },
+    {
+        .id = "app.list", .method = "GET", .path = "/v1/apps", .who = WHO_USER,
+        .noun = "app", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "app", .list = "apps",
+        .summary = "List your applications",
+        .example = "conpaas app list",
+    },
+    {
+        .id = "app.show", .method = "GET", .path = "/v1/apps/{app}", .who = WHO_OWNER,
+        .noun = "app", .verb = "show", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "app",
+        .summary = "Show an application and its manager",
+        .example = "conpaas app show shop",
+        .params = {ARG_APP},
+    },
+    {
+        .id = "app.rename", .method = "PATCH", .path = "/v1/apps/{app}", .who = WHO_OWNER,
+        .noun = "app", .verb = "rename", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "app",
+        .summary = "Rename an application",
+        .example = "conpaas app rename shop web-shop",
+        .params = {
+            ARG_APP,
+            {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .required = true, .positional = true,
+             .help = "the new name"},
+        },
+    },
+    {
+        .id = "app.delete", .method = "DELETE", .path = "/v1/apps/{app}", .who = WHO_OWNER,
+        .noun = "app", .verb = "delete", .class = CLASS_ONE_WAY,
+        .on_failure = FAILURE_RETRY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "Delete an application with all its services, nodes and code",
+        .detail = "Running operations are cancelled. The application is listed until its last\n"
+                  "node is gone.",
+        .example = "conpaas app delete shop",
+        .params = {ARG_APP},
+    },
+    {
+        .id = "app.events", .method = "GET", .path = "/v1/apps/{app}/events", .who = WHO_OWNER,
+        .noun = "events", .verb = "follow", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_EVENTS,
+        .summary = "Follow what happens in an application",
+        .detail = "Server-sent events. Event names: `history`, `operation`, `service`, `node`,\n"
+                  "`app`, each with that object as its data, and `gone` with {\"kind\":\n"
+                  "\"service\" or \"node\" or \"app\", \"id\": ID}. The id of a history event is\n"
+                  "that of its line; after a lost connection pass the last one as `after` (or in\n"
+                  "Last-Event-ID) and nothing is missed. Without it the stream begins with the\n"
+                  "state of every service and operation under way.",
+        .example = "conpaas events shop",
+        .params = {
+            ARG_APP,
+            {.name = "after", .in = IN_QUERY, .kind = PARAM_INT, .min = 0, .max = INT64_MAX,
+             .help = "id of the last history line that is known"},
+        },
+    },
+    /* ---- services ---- */
+    {
+        .id = "service.create", .method = "POST", .path = "/v1/services", .who = WHO_USER,
+        .noun = "service", .verb = "create", .class = CLASS_POLICY, .body = BODY_JSON, .status = 201,
+        .answer = ANSWER_JSON, .object = "service",
+        .summary = "Create a service",
+        .detail = "Without --app it gets an application of its own, with the service's name. The\n"
+                  "first service of an application starts the application's manager, a node that\n"
+                  "costs 1 credit an hour like any other.",
+        .example = "conpaas service create php shop\nconpaas service create php api --app shop",
+        .params = {
+            {.name = "type", .in = IN_BODY, .kind = PARAM_WORD_ID, .required = true, .positional = true,
+             .help = "service type, see `conpaas type list`"},
+            {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .positional = true,
+             .help = "without it: New TYPE service"},
+            {.name = "app", .in = IN_BODY, .kind = PARAM_ID, .thing = THING_APP,
+             .help = "application, by name or id"},
+            {.name = "cloud", .in = IN_BODY, .kind = PARAM_WORD_ID,
+             .help = "where its nodes are made; without it, the application's"},
+        },
+    },
+    {
+        .id = "service.list", .method = "GET", .path = "/v1/services", .who = WHO_USER,
+        .noun = "service", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "service", .list = "services",
+        .summary = "List your services",
+        .example = "conpaas service list\nconpaas service list --app shop",
+        .params = {QUERY_ID("app", THING_APP, "only those of this application")},
+    },
+    {
+        .id = "service.show", .method = "GET", .path = "/v1/services/{service}", .who = WHO_OWNER,
+        .noun = "service", .verb = "show", .deck = "get_service_info", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "service",
+        .summary = "Show a service: state, addresses, nodes, code, what is under way",
+        .example = "conpaas service show shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "service.rename", .method = "PATCH", .path = "/v1/services/{service}", .who = WHO_OWNER,
+        .noun = "service", .verb = "rename", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "service",
+        .summary = "Rename a service",
+        .example = "conpaas service rename shop front",
+        .params = {
+            ARG_SERVICE,
+            {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .required = true, .positional = true,
+             .help = "the new name"},
+        },
+    },
+    {
+        .id = "service.start", .method = "POST", .path = "/v1/services/{service}/start", .who = WHO_OWNER,
+        .noun = "service", .verb = "start", .deck = "startup", .states = DOWN, .class = CLASS_CHANGE,
+       
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Start a service in the shape it was stopped in",
+        .detail = "A start that fails destroys what it made and leaves the service in ERROR with\n"
+                  "the reason.",
+        .example = "conpaas service start shop",
+        .params = {
+            ARG_SERVICE,
+            {.name = "cloud", .in = IN_BODY, .kind = PARAM_WORD_ID,
+             .help = "make its nodes there from now on"},
+            ARG_EXPECT_GEN,
+        },
+    },
+    {
+        .id = "service.stop", .method = "POST", .path = "/v1/services/{service}/stop", .who = WHO_OWNER,
+        .noun = "service", .verb = "stop", .deck = "shutdown",
+        .states = UP | IN_STATE(SERVICE_PROLOGUE) | IN_STATE(SERVICE_ERROR), .class = CLASS_OVERRIDE,
+       
+        .on_failure = FAILURE_RETRY, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Stop a service: its nodes go, its code and settings stay",
+        .detail = "Running operations are cancelled. The application's manager stays and still\n"
+                  "costs 1 credit an hour.",
+        .example = "conpaas service stop shop",
+        .params = {ARG_SERVICE, ARG_EXPECT_GEN},
+    },
+    {
+        .id = "service.delete", .method = "DELETE", .path = "/v1/services/{service}", .who = WHO_OWNER,
+        .noun = "service", .verb = "delete",
+        .states = DOWN, .class = CLASS_ONE_WAY,
+        .on_failure = FAILURE_RETRY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "Delete a service with its code",
+        .detail = "A running service is stopped first (`conpaas service stop`). An application\n"
+                  "that was made for this service alone goes with it, manager too. The service is\n"
+                  "listed until its last node is gone.",
+        .example = "conpaas service delete shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "service.performance", .method = "GET", .path = "/v1/services/{service}/performance",
+        .who = WHO_OWNER,
+        .noun = "service", .verb = "performance", .deck = "get_service_performance", .class = CLASS_READ,
+        .status = 200,
+        .answer = ANSWER_JSON, .object = "performance",
+        .summary = "Show request rate, errors, throughput and response time",
+        .example = "conpaas service performance shop",
+        .params = {ARG_SERVICE},
+    },
+    /* ---- nodes ---- */
+    {
+        .id = "node.list", .method = "GET", .path = "/v1/nodes", .who = WHO_USER,
+        .noun = "node", .verb = "list", .bare = true, .deck = "list_nodes", .class = CLASS_READ,
+        .status = 200,
+        .answer = ANSWER_JSON, .object = "node", .list = "nodes",
+        .summary = "List nodes: of a service, of an application, or all of yours",
+        .detail = "With a service, the nodes of that service; otherwise managers' nodes too.",
+        .example = "conpaas node list shop\nconpaas node list",
+        .params = {
+            {.name = "service", .in = IN_QUERY, .kind = PARAM_ID, .thing = THING_SERVICE, .positional = true,
+             .help = "only those of this service"},
+            QUERY_ID("app", THING_APP, "only those of this application, its manager too"),
+        },
+    },
+    {
+        .id = "node.show", .method = "GET", .path = "/v1/nodes/{node}", .who = WHO_OWNER,
+        .noun = "node", .verb = "show", .deck = "get_node_info", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "node",
+        .summary = "Show a node: roles, health, address, what it has cost",
+        .example = "conpaas node show 12",
+        .params = {ARG_NODE},
+    },
+    {
+        .id = "node.add", .method = "POST", .path = "/v1/services/{service}/nodes/add", .who = WHO_OWNER,
+        .noun = "node", .verb = "add", .deck = "add_nodes", .states = UP, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Add nodes to a running service",
+        .detail = "The first nodes of a role that so far ran on the first node take the role\n"
+                  "over: one packed node and --web 2 make three nodes. Visitors notice nothing.\n"
+                  "If it fails, the new nodes are destroyed and nothing changed.",
+        .example = "conpaas node add shop --web 2\n"
+                   "conpaas node add shop --web 1 --backend 2\nconpaas node add shop --count 1",
+        .params = {
+            ARG_SERVICE,
+            {.name = "counts", .in = IN_BODY, .kind = PARAM_COUNTS, .required = true,
+             .help = "nodes to add by role; `count` is the type's default role"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    {
+        .id = "node.remove", .method = "POST", .path = "/v1/services/{service}/nodes/remove",
+        .who = WHO_OWNER,
+        .noun = "node", .verb = "remove", .deck = "remove_nodes", .states = UP, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Remove nodes from a running service",
+        .detail = "Nodes finish the requests they have before they go, the newest first. Removing\n"
+                  "the last node of a role moves the role back to the first node.",
+        .example = "conpaas node remove shop --web 1",
+        .params = {
+            ARG_SERVICE,
+            {.name = "counts", .in = IN_BODY, .kind = PARAM_COUNTS, .required = true,
+             .help = "nodes to remove by role; `count` is the type's default role"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    /* ---- code ---- */
+    {
+        .id = "code.upload", .method = "POST", .path = "/v1/services/{service}/code", .who = WHO_OWNER,
+        .noun = "code", .verb = "upload", .deck = "upload_code_version", .class = CLASS_POLICY,
+        .body = BODY_STREAM, .max_body = CALL_UPLOAD_MAX, .status = 201,
+        .answer = ANSWER_JSON, .object = "version",
+        .summary = "Upload an archive as a new code version; it is not active yet",
+        .detail = "tar, tar.gz, tar.bz2, tar.xz or zip, at most 512 MiB. The archive must unpack\n"
+                  "into the current directory; names that are absolute, contain `..` or link out\n"
+                  "of the tree are refused, the archive with them.",
+        .example = "conpaas code upload shop shop-1.4.tar.gz --description \"new basket\"",
+        .params = {
+            ARG_SERVICE,
+            {.name = "filename", .in = IN_QUERY, .kind = PARAM_FILE, .required = true, .positional = true,
+             .help = "archive to upload"},
+            {.name = "description", .in = IN_QUERY, .kind = PARAM_TEXT, .max = 256,
+             .help = "one line about it"},
+        },
+    },
+    {
+        .id = "code.list", .method = "GET", .path = "/v1/services/{service}/code", .who = WHO_OWNER,
+        .noun = "code", .verb = "list", .bare = true, .deck = "list_code_versions", .class = CLASS_READ,
+        .status = 200,
+        .answer = ANSWER_JSON, .object = "version", .list = "versions",
+        .summary = "List the code versions of a service, newest first",
+        .example = "conpaas code list shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "code.download", .method = "GET", .path = "/v1/services/{service}/code/{version}/archive",
+        .who = WHO_OWNER,
+        .noun = "code", .verb = "download", .class = CLASS_READ, .status = 200, .answer = ANSWER_FILE,
+        .summary = "Download the archive of a code version",
+        .example = "conpaas code download shop code-3\nconpaas code download shop code-3 --output old.tar.gz",
+        .params = {ARG_SERVICE, ARG_VERSION},
+    },
+    {
+        .id = "code.enable", .method = "POST", .path = "/v1/services/{service}/code/{version}/enable",
+        .who = WHO_OWNER,
+        .noun = "code", .verb = "enable", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Make a code version the active one",
+        .detail = "It is copied to all nodes, tried on one, then switched to without a failed\n"
+                  "request. When the trial fails, the old version stays and the reason is told.\n"
+                  "Enabling an older version is the way back.",
+        .example = "conpaas code enable shop code-3",
+        .params = {ARG_SERVICE, ARG_VERSION, ARG_EXPECT_GEN, ARG_SUPERSEDE},
+    },
+    {
+        .id = "code.delete", .method = "DELETE", .path = "/v1/services/{service}/code/{version}",
+        .who = WHO_OWNER,
+        .noun = "code", .verb = "delete", .class = CLASS_ONE_WAY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "Delete a code version that is not active",
+        .example = "conpaas code delete shop code-2",
+        .params = {ARG_SERVICE, ARG_VERSION},
+    },
+    /* ---- configuration ---- */
+    {
+        .id = "config.show", .method = "GET", .path = "/v1/services/{service}/config", .who = WHO_OWNER,
+        .noun = "config", .verb = "show", .bare = true, .deck = "get_configuration", .class = CLASS_READ,
+        .status = 200,
+        .answer = ANSWER_JSON, .object = "config",
+        .summary = "Show the settings of a service",
+        .example = "conpaas config show shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "config.set", .method = "PATCH", .path = "/v1/services/{service}/config", .who = WHO_OWNER,
+        .noun = "config", .verb = "set", .deck = "update_php_configuration", .states = UP | DOWN,
+        .class = CLASS_CHANGE,
+       
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Change settings of a service",
+        .detail = "What is not named stays. New settings go to one node first; when that refuses\n"
+                  "them, nothing changed. `conpaas type list --json` and `conpaas config show`\n"
+                  "tell the settings there are.",
+        .example = "conpaas config set shop memory_limit=256M max_execution_time=60",
+        .params = {
+            ARG_SERVICE,
+            {.name = "settings", .in = IN_BODY, .kind = PARAM_SETTINGS, .required = true, .positional = true,
+             .help = "KEY=VALUE, several"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    /* ---- logs and history ---- */
+    {
+        .id = "log.show", .method = "GET", .path = "/v1/services/{service}/log", .who = WHO_OWNER,
+        .noun = "log", .verb = "show", .bare = true, .deck = "get_log", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "log",
+        .summary = "Show the manager's log of a service, or a log of one of its nodes",
+        .detail = "`conpaas node show NODE` lists the names of its logs.",
+        .example = "conpaas log shop --lines 50\nconpaas log shop --node 12 --name nginx-error.log",
+        .params = {
+            ARG_SERVICE,
+            QUERY_ID("node", THING_NODE, "a node of the service"),
+            {.name = "name", .in = IN_QUERY, .kind = PARAM_FILE,
+             .help = "which log of the node; without it, agent.log"},
+            {.name = "lines", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = 10000, .fallback = "100",
+             .letter = 'n',
+             .help = "the last lines"},
+        },
+    },
+    {
+        .id = "history.list", .method = "GET", .path = "/v1/services/{service}/history", .who = WHO_OWNER,
+        .noun = "history", .verb = "list", .bare = true, .deck = "get_service_history",
+        .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "history", .list = "history",
+        .summary = "Show what happened to a service, oldest first",
+        .example = "conpaas history shop --limit 20",
+        .params = {
+            ARG_SERVICE, ARG_LIMIT,
+            {.name = "before", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = INT64_MAX,
+             .help = "only lines older than this id"},
+        },
+    },
+    /* ---- operations ---- */
+    {
+        .id = "operation.list", .method = "GET", .path = "/v1/operations", .who = WHO_USER,
+        .noun = "operation", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "operation", .list = "operations",
+        .summary = "List operations, newest first",
+        .example = "conpaas operation list --state ACTIVE",
+        .params = {
+            QUERY_ID("service", THING_SERVICE, "only those of this service"),
+            QUERY_ID("app", THING_APP, "only those of this application"),
+            {.name = "state", .in = IN_QUERY, .kind = PARAM_CHOICE, .words = "ACTIVE DONE FAILED CANCELLED",
+             .help = "only those in this state"},
+            ARG_LIMIT,
+        },
+    },
+    {
+        .id = "operation.show", .method = "GET", .path = "/v1/operations/{operation}", .who = WHO_OWNER,
+        .noun = "operation", .verb = "show", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "operation",
+        .summary = "Show an operation: its steps, and why it failed",
+        .example = "conpaas operation show 31",
+        .params = {ARG_OPERATION},
+    },
+    {
+        .id = "operation.cancel", .method = "POST", .path = "/v1/operations/{operation}/cancel",
+        .who = WHO_OWNER,
+        .noun = "operation", .verb = "cancel", .class = CLASS_OVERRIDE,
+        .on_failure = FAILURE_REVERT, .status = 200,
+        .answer = ANSWER_JSON, .object = "operation",
+        .summary = "Cancel an operation that is under way; what it changed is undone",
+        .example = "conpaas operation cancel 31",
+        .params = {ARG_OPERATION},
+    },
+    /* ---- what there is ---- */
+    {
+        .id = "cloud.list", .method = "GET", .path = "/v1/clouds", .who = WHO_USER,
+        .noun = "cloud", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "cloud", .list = "clouds",
+        .summary = "List clouds, their instance types and prices",
+        .example = "conpaas cloud list",
+    },
+    {
+        .id = "type.list", .method = "GET", .path = "/v1/types", .who = WHO_USER,
+        .noun = "type", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "service_type", .list = "types",
+        .summary = "List service types with their roles and settings",
+        .example = "conpaas type list",
+    },
+    {.id = NULL},
+};
+// clang-format on
