@@ -37,6 +37,7 @@ struct doc {
     struct id_set draining;        /* unique purpose: nodes whose data moves away (D1) */
     struct id_set members;         /* scripted types: published members */
     int64_t members_rev;
+    struct id_set callers;         /* nodes that may call this one's roles: what the firewall lets in (N6) */
     int64_t n_cmds;
     struct doc_cmd cmds[CMDS_MAX];
 };
@@ -58,7 +59,7 @@ void set_add(struct id_set *s, int64_t id);
 void set_remove(struct id_set *s, int64_t id);
 bool set_equal(const struct id_set *a, const struct id_set *b);
 
-/* With role names of the type; members that are zero are left out. */
+/* With role names of the type; members that are zero are left out. Defined in src/service, which knows the names. */
 json_t *doc_to_json(const struct doc *d, const struct service_type *type);
 int doc_from_json(const json_t *j, const struct service_type *type, struct doc *ret, struct err *e) WARN_UNUSED;
 json_t *set_to_json(const struct id_set *s);

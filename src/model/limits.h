@@ -1,22 +1,31 @@
 /*
  * Sizes of the plain structs that the engine works on.  They are hard limits of the product as well: the
- * call table and the director refuse more before anything is written.
+ * call table and the director refuse more before anything is written.  The simulator is built with smaller ones
+ * (-DNODES_MAX=...), for speed.
  */
 #pragma once
 
 #include <stdint.h>
 
-#define NODES_MAX 64      /* nodes of one service */
-#define ROLES_MAX 8       /* roles of one service type */
+#ifndef NODES_MAX
+#define NODES_MAX 64 /* nodes of one service */
+#endif
+#ifndef ROLES_MAX
+#define ROLES_MAX 8 /* roles of one service type */
+#endif
 #define OPS_MAX 16        /* operations of one service that are under way */
-#define CMDS_MAX 16       /* commands in one document */
+#ifndef CMDS_MAX
+#define CMDS_MAX 16 /* commands in one document */
+#endif
 #define PENDING_MAX 8     /* documents sent to a node and not yet answered (F8) */
 #define PROBES_MAX 4      /* probe results that a node remembers */
 #define SERVICES_MAX 16   /* services of one application */
 #define MANAGER_NODES_MAX 8 /* the manager's node, and those being replaced */
 
 #define NAME_MAX_LEN 64
+#ifndef WHY_MAX
 #define WHY_MAX 256
+#endif
 #define TOKEN_MAX 64
 #define CLOUD_REF_MAX 96
 #define ADDRESS_MAX 64

@@ -43,14 +43,15 @@ struct report {
     struct probe_result probes[PROBES_MAX];
     int n_cmds;
     struct cmd_result cmds[CMDS_MAX];
-    int64_t position; /* bootstrapped roles: how far its data goes; -1 = has none */
+    int64_t position; /* bootstrapped and pair roles: how far its data goes; -1 = has none */
     int64_t token;    /* last bootstrap token that was executed */
     bool synced;      /* bootstrapped role: member of the cluster; pair role: replica is in step */
     struct id_set held;            /* unique purpose: nodes whose data still counts */
     int64_t held_n[NODES_MAX];     /* parallel to held */
 };
 
-/* JSON as in doc/PROTOCOL.md section 3, with role names of the type. Unknown roles are ignored (an older
+/* JSON as in doc/PROTOCOL.md section 3, with role names of the type (defined in src/service). The member "metrics"
+ * belongs to others and is skipped. Unknown roles are ignored (an older
  * document may name one), everything else strictly checked. */
 int report_from_json(const json_t *j, const struct service_type *type, struct report *ret, struct err *e)
     WARN_UNUSED;

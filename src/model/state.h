@@ -43,6 +43,7 @@ struct op {
     struct want value;     /* only the member of the facet counts */
     int64_t born_ms, progress_ms; /* the deadline runs on progress */
     int64_t held_credits;  /* reserved at acceptance, not yet used by nodes */
+    int64_t releases;      /* parts of the hold given back so far; counts ledger rows */
     char kind[16];         /* FACET_CMD: script */
     struct id_set targets; /* FACET_CMD: fixed at acceptance (K7) */
     char why[WHY_MAX];
@@ -98,6 +99,7 @@ struct service {
     int64_t gen;              /* +1 at every change of want */
     struct want want, good;   /* good: value of each facet at its last DONE */
     bool started_once;        /* INIT until then */
+    bool deleting;            /* goes when its last node is gone */
     bool in_error;            /* last run or repair failed; error_why says how */
     char error_why[WHY_MAX];
     bool converged;           /* as the manager last reported; memory */
@@ -111,6 +113,10 @@ struct service {
     int fails; /* creations that failed since the last success (C2) */
     char fail_why[WHY_MAX];
     int64_t create_after_ms;
+    struct {
+        int64_t since_ms; /* begin of the hour that is counted */
+        int64_t n;
+    } replaced[ROLES_MAX]; /* nodes made to replace others, by purpose (T4) */
 };
 
 struct app {
@@ -121,18 +127,27 @@ struct app {
     int64_t next_sid;
     int64_t instance; /* manager launches so far; the last one is the only one accepted */
     int64_t manager_node; /* node of that instance; 0 = none */
+    int64_t incarnation; /* of the installation, raised at every restore; the upper half of every epoch */
     int64_t epoch;
     char nonce[TOKEN_MAX];  /* of the registration that got the epoch */
     int64_t manager_heard_ms; /* memory */
     bool manager_wanted;      /* false after delete or out of credit */
     bool deleting;            /* goes when its last node is gone */
+    int fails;                /* managers that could not be made since the last that was (C2) */
+    int64_t launch_after_ms;
+    char fail_why[WHY_MAX];
     int n_nodes;
     struct node nodes[MANAGER_NODES_MAX];
 };
 
 struct node *service_node(struct service *s, int64_t id);
 struct op *service_op(struct service *s, int64_t id);
-/* The part of a service that the manager plans with, as in doc/PROTOCOL.md section 2. */
+struct node *app_node(struct app *a, int64_t id); /* of the managers */
+bool node_alive(const struct node *n);            /* neither DYING nor GONE */
+/* Moves every time in s by delta: a manager puts its view on its own clock before it plans. */
+void service_shift_ms(struct service *s, int64_t delta);
+/* The part of a service that the manager plans with, as in doc/PROTOCOL.md section 2; without tokens and cloud ids.
+ * Members it does not know are skipped when read: the director adds its own. Defined in src/service. */
 json_t *service_to_json(const struct service *s);
 int service_from_json(const json_t *j, struct service *ret, struct err *e) WARN_UNUSED;
 json_t *fact_value_to_json(const struct fact_value *v);

@@ -21,6 +21,8 @@ enum role_flag {
     ROLE_HOLDS = 1 << 7,    /* leaves only when the master reports held = 0 for it (D rules) */
     ROLE_PAIR = 1 << 8,     /* placed by the planner itself on two nodes as primary and replica (Z rules) */
     ROLE_SERVES_CODE = 1 << 9, /* must have a version staged before it is routed to */
+    ROLE_CANARY = 1 << 10,     /* new versions and settings are tried on one node of it first (A2, S1) */
+    ROLE_USES_PAIR = 1 << 11,  /* reaches the holders of the pair role: its documents list them (Z rules) */
 };
 
 struct role_def {
@@ -68,8 +70,8 @@ struct service_type {
     int (*check_counts)(const int counts[ROLES_MAX], struct err *e);
     /* The engines of `role` on this node: a JSON array of sections, each {"engine": ..., "name": ...}. Pure. */
     json_t *(*sections)(const struct section_in *in, int role);
-    /* Who may reach the ports of `role` on this node: adds node ids; entry ports are open to all. NULL: all of the
-     * service's nodes. */
+    /* Who of doc->callers may reach the ports of `role` on this node: adds node ids; entry ports are open to all.
+     * NULL: all of them. */
     void (*peers)(const struct section_in *in, int role, struct id_set *ret);
 };
 

@@ -1,0 +1,10 @@
+/*
+ * All service types, in the order in which people see them.
+ */
+#include "service/php.h"
+#include "service/service_type.h"
+
+const struct service_type *const service_types[] = {
+    &service_php,
+    NULL,
+};

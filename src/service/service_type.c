@@ -1,0 +1,94 @@
+/*
+ * What all service types share: finding roles, checking counts, firewall lists.
+ */
+#include "service/service_type.h"
+
+#include <string.h>
+
+const struct service_type *service_type_find(const char *name)
+{
+    for (size_t i = 0; service_types[i]; i++) {
+        if (str_eq(service_types[i]->name, name)) {
+            return service_types[i];
+        }
+    }
+    return NULL;
+}
+
+int service_type_role(const struct service_type *t, const char *role)
+{
+    for (int r = 0; r < t->n_roles; r++) {
+        if (str_eq(t->roles[r].name, role)) {
+            return r;
+        }
+    }
+    return -1;
+}
+
+bool service_type_has(const struct service_type *t, int role, unsigned flag)
+{
+    return role >= 0 && role < t->n_roles && (t->roles[role].flags & flag) != 0;
+}
+
+int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX], struct err *e)
+{
+    int total = 0;
+    for (int r = 0; r < t->n_roles; r++) {
+        const struct role_def *d = &t->roles[r];
+        if (!(d->flags & ROLE_PURPOSE)) {
+            if (counts[r] != 0) {
+                return err_set(e, ERR_INVALID, "nodes of role %s can not be asked for", d->name);
+            }
+            continue;
+        }
+        if (counts[r] < d->min) {
+            return err_set_hint(e, ERR_INVALID, d->min == 1 ? "at least one must remain" : NULL,
+                                "not enough %s nodes left", d->name);
+        }
+        if (counts[r] > d->max) {
+            return err_set(e, ERR_INVALID, "at most %d %s nodes", d->max, d->name);
+        }
+        total += counts[r];
+    }
+    /* half of the table is kept free: while nodes are replaced or moved, both old and new ones have a record */
+    if (total > NODES_MAX / 2) {
+        return err_set(e, ERR_INVALID, "at most %d nodes in one service", NODES_MAX / 2);
+    }
+    return t->check_counts ? t->check_counts(counts, e) : 0;
+}
+
+static const struct node *find_node(const struct service *s, int64_t id)
+{
+    for (int i = 0; i < s->n_nodes; i++) {
+        if (s->nodes[i].id == id) {
+            return &s->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+json_t *service_type_allow(const struct section_in *in)
+{
+    const struct service_type *t = in->service->type;
+    json_t *list = json_array();
+    for (int r = 0; r < t->n_roles; r++) {
+        if (!doc_has(in->doc, r) || t->roles[r].port == 0 || (t->roles[r].flags & ROLE_ENTRY)) {
+            continue;
+        }
+        struct id_set who = {0};
+        if (t->peers) {
+            t->peers(in, r, &who);
+        } else {
+            who = in->doc->callers;
+        }
+        json_t *from = json_array();
+        for (int64_t i = 0; i < who.n; i++) {
+            const struct node *n = find_node(in->service, who.id[i]);
+            if (n && n->address[0]) {
+                json_array_append_new(from, json_string(n->address));
+            }
+        }
+        json_array_append_new(list, json_pack("{s:i, s:o}", "port", t->roles[r].port, "from", from));
+    }
+    return list;
+}
