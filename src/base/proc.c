@@ -149,8 +149,8 @@ static _Noreturn void proc_child(const struct proc_spec *spec, const struct proc
         }
     }
     if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
-        (spec->new_group && setsid() < 0) || (spec->dir && chdir(spec->dir) != 0) ||
-        proc_child_user(spec) != 0) {
+        (spec->keep > 2 && fcntl(spec->keep, F_SETFD, 0) != 0) || (spec->new_group && setsid() < 0) ||
+        (spec->dir && chdir(spec->dir) != 0) || proc_child_user(spec) != 0) {
         proc_child_fail(plan);
     }
     char *const *env = spec->env ? (char *const *)spec->env : environ;

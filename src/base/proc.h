@@ -18,6 +18,7 @@ struct proc_spec {
     gid_t gid;
     int in, out, err; /* descriptors for 0, 1, 2; -1 = /dev/null */
     bool new_group;   /* own process group (and session) */
+    int keep;         /* one more descriptor that the child gets under its own number; 0 = none */
 };
 
 /* Starts it; *ret_pid is to be waited for by the caller. An exec failure is reported here, not as an exit. */
