@@ -25,3 +25,17 @@
 #define DEADLINE_CODE_MS (900 * SECOND)
 #define DEADLINE_SETTINGS_MS (900 * SECOND)
 #define DEADLINE_CMD_MS (600 * SECOND)
+/* the director */
+#define DEADLINE_FACTOR 3 /* an operation that does move ends at the latest after this many deadlines */
+#define STOP_ALONE_MS (300 * SECOND) /* a stop this old is carried out by the director itself */
+#define BROKE_GRACE_MS (240 * SECOND)
+#define REPLACE_MAX 3 /* replacements by slot and hour (T4) */
+#define ASKED_MAX_MS (60 * SECOND)
+#define FIND_WAIT_MS (20 * SECOND)
+#define SETTLE_MS (130 * SECOND) /* not found for this long after DYING: it never was (V4) */
+#define CREATE_WAIT_MS (5 * SECOND)
+#define CREATE_TRIES_MAX 4
+#define TERMINATE_WAIT_MS (10 * SECOND)
+#define POLL_CLOUD_MS (30 * SECOND)
+#define POLL_QUICK_MS (5 * SECOND)
+#define LEAK_AGE_MS (60 * SECOND)

@@ -20,8 +20,8 @@ enum ledger_kind {
     LEDGER_GRANT,   /* initial credit, administrator */
     LEDGER_USE,     /* one hour of one node; unique by (node, hour) */
     LEDGER_REFUND,  /* hour 0 of a node that certainly never was (B5); unique by node */
-    LEDGER_HOLD,    /* reserved by an accepted operation; unique by op */
-    LEDGER_RELEASE, /* of a hold: used by nodes, or the operation ended; unique by (op, seq) */
+    LEDGER_HOLD,    /* reserved by an accepted operation; unique by (op, hour), hour counts the op's rows */
+    LEDGER_RELEASE, /* of a hold: used by nodes, or the operation ended; unique by (op, hour) */
     LEDGER_KIND_MAX
 };
 STR_TABLE_DECLARE(ledger_kind, enum ledger_kind);
@@ -29,7 +29,7 @@ STR_TABLE_DECLARE(ledger_kind, enum ledger_kind);
 enum effect_kind {
     EFF_LEDGER,    /* user, ledger, amount, node, hour, op */
     EFF_HISTORY,   /* service (0: application), text: one line for people; state when it changed */
-    EFF_OP,        /* op: accepted or ended, as it is now */
+    EFF_OP,        /* op: accepted, given more credit or ended, as it is now */
     EFF_NODE,      /* node: as it is now (also when it left the arrays as GONE) */
     EFF_LAUNCH,    /* a manager node was recorded */
     EFF_ALARM,     /* text: an administrator should look */
@@ -60,6 +60,7 @@ struct truth {
     int64_t now_ms;
     int64_t *next_id; /* ids of operations and nodes; the caller keeps it durable with the transaction */
     struct effects *out;
+    bool recovery; /* restored and not yet reconciled: nothing is created, destroyed or charged (T7) */
     /* Makes a token for node id; the simulator's is a counter, the director's is random. */
     void (*token)(void *arg, int64_t node, char out[TOKEN_MAX]);
     void *token_arg;
@@ -81,8 +82,13 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
 int truth_cancel(struct truth *t, int64_t op, const char *why, struct err *e) WARN_UNUSED;
 /* Credit of the manager's first hour is reserved and its node recorded, if the application has none. */
 int truth_want_manager(struct truth *t, struct err *e) WARN_UNUSED;
-/* Manager and all nodes are to go; the application is removable when app_is_empty. */
+/* Manager and all nodes are to go; the application is removable when app_is_empty. Called once for each service and
+ * once with service NULL. */
 void truth_delete_app(struct truth *t);
+/* Legal in INIT, STOPPED and ERROR; the service is removable when it has no nodes left. */
+int truth_delete_service(struct truth *t, struct err *e) WARN_UNUSED;
+/* Credit given or (negative) taken, at most down to 0. Whoever was out of credit may act again. */
+void truth_grant(struct truth *t, int64_t amount, const char *why);
 
 /* ---- the manager's requests; epoch was checked by the caller (truth_fence) ---- */
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e) WARN_UNUSED;
@@ -99,7 +105,7 @@ int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char 
 /* An agent with the node's token (checked by the caller) has enrolled. */
 int truth_enrolled(struct truth *t, int64_t node, const char *cloud_id, const char *address, struct err *e)
     WARN_UNUSED;
-/* Outcome of a cloud call: a CLOUD_* code in `result` (cloud/cloud.h values; 0 = ok). */
+/* Outcome of a cloud call: a CLOUD_* code in `result` (model/cloud_result.h; 0 = ok). */
 enum cloud_step { STEP_NONE, STEP_CREATE, STEP_FIND, STEP_POLL, STEP_TERMINATE };
 struct cloud_outcome {
     enum cloud_step step;
@@ -125,8 +131,13 @@ struct cloud_tasks {
  * of operations, hours to reserve, nodes of a broke user, a lost manager, next cloud calls. Marks a returned
  * create as ASKED: store before calling. Returns the time of the next due thing. */
 int64_t truth_tick(struct truth *t, struct cloud_tasks *ret);
-/* Derived state (O7); writes history when it changed. */
+/* What the manager says about convergence; memory, no transaction needed unless the state changed. */
+void truth_converged(struct truth *t, bool converged);
+/* Derived state (O7); writes history when it changed. Called by every transition above. */
 void truth_update_state(struct truth *t);
+enum service_state service_state_of(const struct service *s);
+/* Legal states of an operation on the facet (bit = state), for messages and tests. */
+unsigned truth_legal_states(enum facet f, enum run value);
 bool app_is_empty(const struct app *a, struct service *const *services, int n);
 
 /* ---- leaks: machines that carry our tag ---- */

@@ -1,0 +1,276 @@
+/*
+ * What managers ask for (F1, F11, P4, O5) and what the director admits (T rules): a manager is trusted no more than
+ * its tenant.
+ */
+#include <string.h>
+
+#include "engine/bug.h"
+#include "engine/constants.h"
+#include "engine/ledger.h"
+#include "engine/place.h"
+#include "engine/truth_int.h"
+
+int truth_want_manager(struct truth *t, struct err *e)
+{
+    struct app *a = t->app;
+    if (a->deleting) {
+        return err_set(e, ERR_STATE, "the application is being deleted");
+    }
+    a->manager_wanted = true;
+    if (a->manager_node != 0) {
+        return 0;
+    }
+    if (t->purse->broke_ms != 0 || !ledger_can(t, 1)) {
+        a->manager_wanted = false;
+        return err_set_hint(e, ERR_CREDIT, "ask your administrator for credit", "insufficient credits: the manager's node costs 1");
+    }
+    struct node *n = truth_add_node(t, -1);
+    a->manager_node = n->id;
+    a->manager_heard_ms = t->now_ms;
+    effect_add(t, EFF_LAUNCH)->node = *n;
+    return 0;
+}
+
+int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e)
+{
+    bool current = a->manager_node != 0 && a->manager_node == manager_node && a->epoch == epoch;
+    if (!current && !bug(NO_DIRECTOR_FENCE)) {
+        return err_set(e, ERR_FENCED, "this manager was replaced");
+    }
+    return 0;
+}
+
+int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch, struct err *e)
+{
+    struct app *a = t->app;
+    if (a->manager_node == 0 || a->manager_node != manager_node) {
+        return err_set(e, ERR_FENCED, "this manager was replaced");
+    }
+    a->manager_heard_ms = t->now_ms;
+    if (!str_eq(a->nonce, nonce) || a->epoch == 0) {
+        int64_t base = a->incarnation << 32; /* after a restore above everything that was before (T7) */
+        a->epoch = (a->epoch > base ? a->epoch : base) + 1;
+        (void)str_copy(a->nonce, sizeof a->nonce, nonce);
+        a->fails = 0;
+        a->txn++;
+    }
+    *ret_epoch = a->epoch;
+    return 0;
+}
+
+/* ---- creations ---- */
+
+static int replacement_limit(const struct service *s, int purpose)
+{
+    int slots = s->want.counts[purpose];
+    return REPLACE_MAX * (slots > 0 ? slots : 1);
+}
+
+/* Of counts, what no operation has paid for replaces lost nodes (T4). */
+static int check_replacements(struct truth *t, const int counts[ROLES_MAX], int64_t covered, struct err *e)
+{
+    struct service *s = t->service;
+    for (int r = 0; r < s->type->n_roles; r++) {
+        int64_t n = counts[r] > covered ? counts[r] - covered : 0;
+        covered = counts[r] > covered ? 0 : covered - counts[r];
+        if (n > 0 && t->now_ms - s->replaced[r].since_ms >= HOUR_MS) {
+            s->replaced[r].since_ms = t->now_ms;
+            s->replaced[r].n = 0;
+        }
+        if (n > 0 && s->replaced[r].n + n > replacement_limit(s, r)) {
+            if (!s->in_error) {
+                s->in_error = true;
+                snprintf(s->error_why, sizeof s->error_why, "%lld nodes of role %s had to be replaced within an hour",
+                         (long long)s->replaced[r].n, s->type->roles[r].name);
+                truth_touch(t);
+            }
+            return err_set(e, ERR_QUOTA, "%s", s->error_why);
+        }
+        s->replaced[r].n += n;
+    }
+    return 0;
+}
+
+static int check_room(const struct truth *t, const int counts[ROLES_MAX], int *ret_total, struct err *e)
+{
+    const struct service *s = t->service;
+    int total = 0;
+    for (int r = 0; r < s->type->n_roles; r++) {
+        bool purpose = (s->type->roles[r].flags & ROLE_PURPOSE) != 0;
+        if (counts[r] < 0 || (counts[r] > 0 && !purpose)) {
+            return err_set(e, ERR_INVALID, "no nodes can be made for role %s", s->type->roles[r].name);
+        }
+        if (counts[r] > 0 && counts[r] > place_room(s, r, t->now_ms) && !bug(NO_SURGE)) {
+            return err_set(e, ERR_QUOTA, "more %s nodes than are wanted", s->type->roles[r].name);
+        }
+        total += counts[r];
+    }
+    *ret_total = total;
+    return s->n_nodes + total > NODES_MAX ? err_set(e, ERR_QUOTA, "too many nodes") : 0;
+}
+
+static struct op *creating_op(struct truth *t)
+{
+    struct op *o = truth_active(t, FACET_RUN);
+    return o ? o : truth_active(t, FACET_COUNTS);
+}
+
+int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int counts[ROLES_MAX], struct err *e)
+{
+    struct service *s = t->service;
+    bool stale = (nodes_rev != s->nodes_rev && !bug(NO_CAS_CREATE)) || gen != s->gen || s->want.run != RUN_RUNNING ||
+                 t->now_ms < s->create_after_ms;
+    if (stale) {
+        return err_set(e, ERR_STALE, "decided on an older state");
+    }
+    if (t->recovery) {
+        return err_set(e, ERR_UNAVAILABLE, "the installation was restored and is not reconciled yet");
+    }
+    int total = 0;
+    int r = check_room(t, counts, &total, e);
+    struct op *o = creating_op(t);
+    int64_t covered = o ? o->held_credits : 0;
+    r = r < 0 ? r : check_replacements(t, counts, covered, e);
+    if (r < 0) {
+        truth_update_state(t);
+        return r;
+    }
+    covered = covered < total ? covered : total;
+    if (t->purse->broke_ms != 0 || !ledger_can(t, total - covered)) { /* all or nothing (B3) */
+        s->create_after_ms = t->now_ms + 60 * SECOND;
+        truth_history(t, "no credit for %d nodes", total);
+        t->app->txn++;
+        return err_set(e, ERR_CREDIT, "insufficient credits for %d nodes", total);
+    }
+    if (o) {
+        ledger_release(t, o, covered);
+        effect_add(t, EFF_OP)->op = *o;
+    }
+    for (int p = 0; p < s->type->n_roles; p++) {
+        for (int k = 0; k < counts[p]; k++) {
+            (void)truth_add_node(t, p);
+        }
+    }
+    truth_update_state(t);
+    return 0;
+}
+
+int truth_destroy(struct truth *t, int64_t node, const char *why, struct err *e)
+{
+    struct node *n = truth_node(t, node);
+    if (t->recovery && !bug(RECOVERY_ACTS)) {
+        return err_set(e, ERR_UNAVAILABLE, "the installation was restored and is not reconciled yet");
+    }
+    if (!n || !node_alive(n)) {
+        return 0; /* repeated: it is on its way (F10) */
+    }
+    bool late = n->status != NODE_UP && t->now_ms - n->created_ms > BOOT_MAX_MS;
+    truth_history(t, "node %lld leaves: %s", (long long)node, why);
+    truth_kill(t, n, why);
+    if (late) {
+        truth_create_failed(t, "the node did not boot in time");
+    }
+    truth_update_state(t);
+    return 0;
+}
+
+/* ---- facts ---- */
+
+static bool known(const struct truth *t, int64_t node)
+{
+    return node == 0 || service_node(t->service, node) != NULL;
+}
+
+int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct fact_value *v, struct err *e)
+{
+    struct service *s = t->service;
+    if (rev != s->facts[fact].rev) {
+        return err_set(e, ERR_STALE, "fact %s has another revision", fact_id_to_str(fact));
+    }
+    for (int64_t i = 0; i < v->ids.n; i++) {
+        if (!known(t, v->ids.id[i])) {
+            return err_set(e, ERR_INVALID, "node %lld is none of this service", (long long)v->ids.id[i]);
+        }
+    }
+    /* a cluster keeps the name of its first node when that is gone; other facts must name one that is there */
+    if (fact != FACT_CLUSTER && !known(t, v->node)) {
+        return err_set(e, ERR_INVALID, "node %lld is none of this service", (long long)v->node);
+    }
+    s->facts[fact].v = *v;
+    s->facts[fact].rev++;
+    truth_touch(t);
+    return 0;
+}
+
+/* A manager's word is checked against what the director itself knows. */
+static bool plausible_done(const struct service *s, const struct op *o)
+{
+    if (o->facet == FACET_RUN && o->value.run == RUN_STOPPED) {
+        return s->n_nodes == 0;
+    }
+    if (o->facet != FACET_RUN && o->facet != FACET_COUNTS) {
+        return true;
+    }
+    for (int r = 0; r < s->type->n_roles; r++) {
+        int up = 0;
+        for (int i = 0; i < s->n_nodes; i++) {
+            up += s->nodes[i].role == r && s->nodes[i].status == NODE_UP;
+        }
+        if (up < s->want.counts[r]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char *why, struct err *e)
+{
+    struct op *o = service_op(t->service, op);
+    if (!o) {
+        return 0; /* has ended: by deadline, by the user, or by the same words before (O5) */
+    }
+    if (outcome != OP_DONE && outcome != OP_FAILED) {
+        return err_set(e, ERR_INVALID, "an operation ends DONE or FAILED");
+    }
+    if (outcome == OP_DONE && !plausible_done(t->service, o)) {
+        return err_set(e, ERR_STALE, "operation %lld is not done yet", (long long)op);
+    }
+    bool converges = outcome == OP_DONE && o->facet != FACET_CMD && !(o->facet == FACET_RUN && o->value.run == RUN_STOPPED);
+    truth_end(t, o, outcome, why, false);
+    if (converges && t->service->n_ops == 0) {
+        truth_converged(t, true);
+    }
+    truth_update_state(t);
+    return 0;
+}
+
+int truth_enrolled(struct truth *t, int64_t node, const char *cloud_id, const char *address, struct err *e)
+{
+    struct node *n = truth_node(t, node);
+    if (!n || !node_alive(n)) {
+        return err_set(e, ERR_NOT_FOUND, "node %lld is not wanted any more", (long long)node);
+    }
+    if (cloud_id[0] && n->cloud_id[0] && !str_eq(n->cloud_id, cloud_id)) { /* F12 */
+        truth_alarm(t, "a second machine (%s) has tried to enrol as node %lld", cloud_id, (long long)node);
+        return err_set(e, ERR_FORBIDDEN, "node %lld is another machine", (long long)node);
+    }
+    if (!n->cloud_id[0] && cloud_id[0]) {
+        (void)str_copy(n->cloud_id, sizeof n->cloud_id, cloud_id);
+    }
+    if (address[0]) {
+        (void)str_copy(n->address, sizeof n->address, address);
+    }
+    n->heard_ms = t->now_ms;
+    if (n->status == NODE_UP) {
+        return 0;
+    }
+    n->up_ms = t->now_ms;
+    if (t->service) {
+        t->service->fails = 0;
+    } else {
+        t->app->manager_heard_ms = t->now_ms;
+    }
+    truth_set_status(t, n, NODE_UP);
+    truth_update_state(t);
+    return 0;
+}
