@@ -2,31 +2,6 @@
 
 #include "manager/narrate.h"
 
-/* The director's times on our clock; 0 means "never" and stays. */
-static void shift(int64_t *ms, int64_t offset)
-{
-    if (*ms != 0) {
-        *ms += offset;
-    }
-}
-
-static void shift_service(struct service *s, int64_t offset)
-{
-    shift(&s->create_after_ms, offset);
-    for (int i = 0; i < s->n_ops; i++) {
-        shift(&s->ops[i].born_ms, offset);
-        shift(&s->ops[i].progress_ms, offset);
-    }
-    for (int i = 0; i < s->n_nodes; i++) {
-        struct node *n = &s->nodes[i];
-        int64_t *times[] = {&n->created_ms, &n->up_ms,    &n->heard_ms, &n->asked_ms,
-                            &n->retry_ms,   &n->dying_ms, &n->poll_ms};
-        for (size_t k = 0; k < ARRAY_LEN(times); k++) {
-            shift(times[k], offset);
-        }
-    }
-}
-
 static struct managed *add_service(struct manager *m, int64_t id, int64_t now_ms)
 {
     if (m->n_services == SERVICES_MAX) {
@@ -75,7 +50,7 @@ static int take_service(struct manager *m, const json_t *j, int64_t offset, int6
     if (r < 0) {
         return r;
     }
-    shift_service(fresh, offset);
+    service_shift_ms(fresh, offset); /* the director's times on our clock */
     struct managed *s = manager_service(m, fresh->id);
     if (!s && !(s = add_service(m, fresh->id, now_ms))) {
         return err_set(e, ERR_QUOTA, "more than %d services in one application", SERVICES_MAX);
