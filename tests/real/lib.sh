@@ -15,7 +15,7 @@ gateway=10.99.0.1
 user_port=19999
 node_port=19998
 uid_base=700000000
-uid_count=13107200
+uid_count=16777216
 runner=nobody
 export NO_COLOR=1 LC_ALL=C.UTF-8
 
@@ -194,7 +194,7 @@ set_up() {
 tear_down() {
     helper stop director
     helper stop hostd
-    "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --down
+    "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --purge
 }
 
 # ---- users ----
