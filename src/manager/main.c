@@ -176,7 +176,7 @@ static int start(const struct arguments *a, struct user_data *u, struct err *e)
 int main(int argc, char **argv)
 {
     struct arguments a = {.listen = "0.0.0.0", .port = AGENT_PORT};
-    struct user_data u = {0};
+    struct user_data u = {.name = "", .address = ""};
     struct err e = {0};
     sigset_t set;
     if (read_arguments(argc, argv, &a) < 0) {

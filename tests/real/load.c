@@ -218,6 +218,9 @@ static int receive(int fd, struct answer *a, int64_t deadline_ms, struct err *e)
 
 static int judge(const struct answer *a, const struct page *p, struct err *e)
 {
+    if (!a->raw.data) {
+        return err_set(e, ERR_FAILED, "no answer");
+    }
     _cleanup_free_ char *line = xstrndup(a->raw.data, strcspn(a->raw.data, "\r\n"));
     if (!str_starts(line, "HTTP/1.1 200") && !str_starts(line, "HTTP/1.0 200")) {
         return err_set(e, ERR_FAILED, "%s", line);
