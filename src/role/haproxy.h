@@ -5,11 +5,12 @@
  *   {"engine": "haproxy", "name": "proxy", "port": 80, "service": ID, "route": VERSION, "versions": [VERSION],
  *    "front_controller": BOOL (default true: fall back to /index.php?q=URL),
  *    "targets": {"web": [TARGET], "backend": [TARGET]},
- *    "request_timeout_s": N (default 120), "post_max": BYTES (0 or absent: unlimited, PHP itself enforces it),
- *    "drain": BOOL (set by the agent: answers say "Connection: close")}
+ *    "request_timeout_s": N (default 120), "post_max": BYTES (informal: bodies are not limited here, PHP does it),
+ *    "drain": BOOL (set by the agent: answers say "Connection: close"), "bind": IPv4 (default 0.0.0.0)}
  *   TARGET: {"id": NODE, "address": IPv4, "port": N, "weight": 1-256 (default 100)}
  * Section of "relay" (listens on 127.0.0.1 only, follows whichever Redis says role:master):
- *   {"engine": "relay", "name": "relay", "port": 6380, "password": TEXT, "servers": [TARGET]}
+ *   {"engine": "relay", "name": "session-relay", "port": 6380, "mode": "redis-primary", "password": TEXT,
+ *    "targets": [TARGET]}
  *
  * `haproxy.cfg` and the maps below run_dir always say what runs: a restart gives the same. What changes often is
  * changed in the running process through its socket: servers (add, weight, maint, del), the table of paths

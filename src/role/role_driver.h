@@ -19,6 +19,7 @@ struct role_engine {
     char run_dir[128];   /* /run/conpaas/NAME, exists, root 0755 */
     char log_dir[128];   /* /var/log/conpaas */
     char code_dir[256];  /* /var/lib/conpaas/code/SERVICE: versions below it as directories */
+    char data_dir[256];  /* /var/lib/conpaas/data/NAME, exists, 0755 root: survives restarts of the node */
     pid_t pid;           /* main process, 0 = not running */
     json_t *section;     /* applied one, NULL before the first */
     void *state;         /* the driver's own, freed by `forget` */
@@ -37,14 +38,19 @@ struct role_command {
     char *text[ROLE_ARGS_MAX];       /* owned strings, freed by the agent */
     const char *user;                /* NULL = root of the node */
     char log[64];                    /* file below log_dir for stdout and stderr */
+    char error_log[64];              /* file below log_dir for stderr alone; "" = the same */
+    const char *env;                 /* one more "NAME=value", borrowed as argv; NULL = none */
+    int keep;                        /* a descriptor of the agent that the engine inherits; 0 = none */
 };
 
 struct role_driver {
     const char *name;      /* "haproxy" */
     int stop_signal;       /* asks it to end gracefully */
     int stop_timeout_ms;   /* then SIGKILL */
-    const char *const *logs; /* its files below log_dir, NULL-terminated; rotated by the agent */
+    const char *const *logs; /* its files below log_dir: what follows the engine's name, NULL-terminated */
     int reopen_signal;     /* makes it reopen its logs after rotation; 0 = copy-truncate */
+    bool overlap;          /* a restart starts the new process beside the old one (they share `keep`), and sends
+                              the old one stop_signal only when check() finds the new one healthy */
 
     /* Writes the files for `section` below run_dir and lets the engine itself check them (<= 15 s). A content error
      * is ERR_INVALID with a message that begins "settings: "; the running engine must not notice. Old section in
@@ -57,15 +63,20 @@ struct role_driver {
     int (*check)(struct role_engine *r, struct err *e);
     /* Requests or connections in flight; 0 = drained. (<= 1 s) NULL = always 0. */
     int (*busy)(struct role_engine *r);
-    /* Tries a staged version before it is routed to (<= 30 s): 0, or negative with the evidence in e. NULL = ok. */
+    /* Tries a staged version before it is routed to (<= 30 s): 0 (e may hold a remark), or negative with the
+     * evidence in e. NULL = ok. */
     int (*try_version)(struct role_engine *r, int64_t version, struct err *e);
-    /* Called when the set of staged versions or the routed one matters to the engine's files; NULL = not. */
+    /* Adds what the engine knows about its work to the object `out` (<= 1 s). NULL = nothing. */
     int (*metrics)(struct role_engine *r, json_t *out);
     /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
     int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);
+    /* The engine does not stay up: gives back what would make clients wait for it (a listening socket), so that
+     * they fail over at once. NULL = nothing. */
+    void (*release)(struct role_engine *r);
     void (*forget)(struct role_engine *r);
 };
 
-/* All drivers, in order; ends with NULL. */
+/* All drivers, in the order in which the engines of a node are configured (what others lean on comes first, what
+ * shows changes to visitors comes last); ends with NULL. */
 extern const struct role_driver *const role_drivers[];
 const struct role_driver *role_driver_find(const char *name);

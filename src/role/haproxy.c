@@ -1,0 +1,307 @@
+/*
+ * Drivers "haproxy" and "relay".  Files first, then the running process: when anything of the latter fails, the files
+ * are right and a reload makes it so.
+ */
+#include "role/haproxy.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/proc.h"
+#include "role/haproxy_config.h"
+#include "role/paths.h"
+
+/* What the files, and with them the running process, say. */
+struct haproxy_state {
+    char *fixed;                      /* everything of haproxy.cfg but the servers */
+    struct section_versions versions; /* in the map of paths */
+    bool garbage;                     /* servers wait to be deleted */
+};
+
+static struct haproxy_state *state_of(struct role_engine *r)
+{
+    if (!r->state) {
+        r->state = xcalloc(1, sizeof(struct haproxy_state));
+    }
+    return r->state;
+}
+
+static char *haproxy_path(const struct role_engine *r, const char *name)
+{
+    return str_printf("%s/%s", r->run_dir, name);
+}
+
+static int haproxy_write(const struct role_engine *r, const char *name, const struct buf *text, struct err *e)
+{
+    _cleanup_free_ char *path = haproxy_path(r, name);
+    return fs_write_atomic(path, text->data ? text->data : "", text->len, 0600, e);
+}
+
+/* Writes haproxy.cfg; HAProxy itself looks at it first when more than servers has changed. */
+static int haproxy_write_config(struct role_engine *r, const struct buf *text, bool check, struct err *e)
+{
+    _cleanup_free_ char *candidate = haproxy_path(r, "haproxy.cfg.new");
+    int rc = check ? fs_write_atomic(candidate, text->data, text->len, 0600, e) : 0;
+    if (rc == 0 && check) {
+        const char *const argv[] = {"haproxy", "-c", "-q", "-f", candidate, NULL};
+        rc = proc_run_ok(argv, 15000, e);
+        (void)unlink(candidate);
+        if (rc < 0) {
+            return err_wrap(e, rc, "haproxy does not accept its configuration");
+        }
+    }
+    return rc < 0 ? rc : haproxy_write(r, "haproxy.cfg", text, e);
+}
+
+static int haproxy_path_table(struct role_engine *r, const struct haproxy_want *w, struct buf *out, struct err *e)
+{
+    for (int i = 0; i < w->versions.n; i++) {
+        int rc = paths_add(out, r->code_dir, w->versions.at[i], e);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    buf_adds(out, "");
+    return 0;
+}
+
+static int haproxy_set_value(const char *socket, const char *map, const char *key, int64_t value, struct err *e)
+{
+    _cleanup_free_ char *command = str_printf("set map %s %s %lld", map, key, (long long)value);
+    return haproxy_do(socket, command, NULL, e);
+}
+
+/* New targets, then the end of those that are not named any more, and only then the version: whoever is still named
+ * has both versions, whoever leaves may lack the new one. */
+static int haproxy_go_live(struct role_engine *r, const struct haproxy_want *w, const struct buf *paths, struct err *e)
+{
+    struct haproxy_state *s = state_of(r);
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    _cleanup_free_ char *values = haproxy_path(r, "values.map"), *map = haproxy_path(r, "paths.map");
+    int left = 0;
+    int rc = paths ? haproxy_set_map(socket, map, paths->data, e) : 0;
+    rc = rc < 0 ? rc : haproxy_sync_servers(socket, &haproxy_web, &w->web, &left, e);
+    rc = rc < 0 ? rc : haproxy_sync_servers(socket, &haproxy_php, &w->backend, &left, e);
+    rc = rc < 0 ? rc : haproxy_set_value(socket, values, "timeout", w->request_timeout_s * 1000, e);
+    rc = rc < 0 ? rc : haproxy_set_value(socket, values, "drain", w->drain, e);
+    rc = rc < 0 ? rc : haproxy_set_value(socket, values, "front", w->front_controller, e);
+    rc = rc < 0 ? rc : haproxy_set_value(socket, values, "v", w->route, e);
+    s->garbage = s->garbage || left > 0;
+    return rc;
+}
+
+static int haproxy_write_maps(struct role_engine *r, const struct haproxy_want *w, const struct buf *paths,
+                              struct err *e)
+{
+    _cleanup_buf_ struct buf values = {0};
+    haproxy_config_values(w, &values);
+    if (paths) {
+        state_of(r)->versions.n = -1; /* until all files agree again */
+    }
+    int rc = paths ? haproxy_write(r, "paths.map", paths, e) : 0;
+    return rc < 0 ? rc : haproxy_write(r, "values.map", &values, e);
+}
+
+static int haproxy_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
+{
+    struct haproxy_want w;
+    struct haproxy_state *s = state_of(r);
+    _cleanup_buf_ struct buf config = {0}, paths = {0};
+    int rc = haproxy_want_read(section, &w, e);
+    rc = rc < 0 ? rc : haproxy_config_fixed(r, &w, &config, e);
+    if (rc < 0) {
+        return rc;
+    }
+    _cleanup_free_ char *fixed = xstrdup(config.data);
+    bool same = str_eq(fixed, s->fixed), same_paths = same && section_versions_equal(&s->versions, &w.versions);
+    haproxy_config_servers(&haproxy_php, &w.backend, &config);
+    haproxy_config_servers(&haproxy_web, &w.web, &config);
+    rc = same_paths ? 0 : haproxy_path_table(r, &w, &paths, e);
+    rc = rc < 0 ? rc : haproxy_write_maps(r, &w, same_paths ? NULL : &paths, e);
+    rc = rc < 0 ? rc : haproxy_write_config(r, &config, !same, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (!r->pid) {
+        *ret = CHANGE_RESTART;
+    } else if (same && haproxy_go_live(r, &w, same_paths ? NULL : &paths, NULL) == 0) {
+        *ret = CHANGE_LIVE;
+    } else {
+        *ret = CHANGE_RELOAD;
+    }
+    free(s->fixed);
+    s->fixed = TAKE_PTR(fixed);
+    s->versions = w.versions;
+    return 0;
+}
+
+static int haproxy_argv(const struct role_engine *r, struct role_command *ret)
+{
+    *ret = (struct role_command){0};
+    ret->text[0] = haproxy_path(r, "haproxy.cfg");
+    const char *const argv[] = {"haproxy", "-W", "-f", ret->text[0]};
+    memcpy(ret->argv, argv, sizeof(argv));
+    return 0;
+}
+
+static int haproxy_command(const struct role_engine *r, struct role_command *ret, struct err *e)
+{
+    (void)haproxy_argv(r, ret);
+    snprintf(ret->log, sizeof(ret->log), "%.50s.log", r->name);
+    snprintf(ret->error_log, sizeof(ret->error_log), "%.50s-error.log", r->name);
+    return 0;
+}
+
+/* The master starts a new worker that takes the sockets over; the old one ends with its last connection. */
+static int haproxy_reload(struct role_engine *r, struct err *e)
+{
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    int64_t before = 0, now = 0;
+    int rc = haproxy_worker(socket, &before, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (kill(r->pid, SIGUSR2) != 0) {
+        return err_errno(e, errno, "cannot tell haproxy to reload");
+    }
+    for (int64_t end = clock_mono_ms() + 15000; clock_mono_ms() < end;) {
+        if (haproxy_worker(socket, &now, NULL) == 0 && now != before) {
+            return 0;
+        }
+        struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
+    return err_set(e, ERR_TIMEOUT, "haproxy did not reload");
+}
+
+static int haproxy_check(struct role_engine *r, struct err *e)
+{
+    struct haproxy_state *s = state_of(r);
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    int64_t pid = 0;
+    int rc = haproxy_worker(socket, &pid, e);
+    if (rc == 0 && s->garbage) {
+        s->garbage = haproxy_sweep(socket, NULL) != 0;
+    }
+    return rc;
+}
+
+/* Requests under way; connections that only wait for the next request do not count. */
+static int haproxy_busy(struct role_engine *r)
+{
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    _cleanup_buf_ struct buf csv = {0};
+    if (haproxy_ask(socket, "show stat", &csv, NULL) < 0) {
+        return 0;
+    }
+    int64_t web = haproxy_stat(csv.data, "web", "BACKEND", "scur");
+    int64_t php = haproxy_stat(csv.data, "php", "BACKEND", "scur");
+    return (int)((web > 0 ? web : 0) + (php > 0 ? php : 0));
+}
+
+static int haproxy_metrics(struct role_engine *r, json_t *out)
+{
+    static const struct {
+        const char *name, *proxy, *server, *field;
+    } wanted[] = {
+        {"requests", "entry", "FRONTEND", "req_tot"}, {"rate", "entry", "FRONTEND", "req_rate"},
+        {"sessions", "entry", "FRONTEND", "scur"},    {"errors_5xx", "entry", "FRONTEND", "hrsp_5xx"},
+        {"bytes_out", "entry", "FRONTEND", "bout"},   {"web_requests", "web", "BACKEND", "stot"},
+        {"web_ms", "web", "BACKEND", "rtime"},        {"backend_requests", "php", "BACKEND", "stot"},
+        {"backend_ms", "php", "BACKEND", "rtime"},    {"backend_queue", "php", "BACKEND", "qcur"},
+    };
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    _cleanup_buf_ struct buf csv = {0};
+    struct err e = {0};
+    int rc = haproxy_ask(socket, "show stat", &csv, &e);
+    err_done(&e);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(wanted); i++) {
+        int64_t v = haproxy_stat(csv.data, wanted[i].proxy, wanted[i].server, wanted[i].field);
+        if (v >= 0) {
+            json_object_set_new(out, wanted[i].name, json_integer(v));
+        }
+    }
+    return rc;
+}
+
+static void haproxy_forget(struct role_engine *r)
+{
+    struct haproxy_state *s = r->state;
+    if (s) {
+        free(s->fixed);
+        free(s);
+        r->state = NULL;
+    }
+}
+
+static const char *const haproxy_logs[] = {".log", "-error.log", NULL};
+
+const struct role_driver role_haproxy = {
+    .name = "haproxy",
+    .stop_signal = SIGUSR1,
+    .stop_timeout_ms = 60000,
+    .logs = haproxy_logs,
+    .configure = haproxy_configure,
+    .command = haproxy_command,
+    .reload = haproxy_reload,
+    .check = haproxy_check,
+    .busy = haproxy_busy,
+    .metrics = haproxy_metrics,
+    .forget = haproxy_forget,
+};
+
+/* ---- relay ---- */
+
+static int relay_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
+{
+    struct relay_want w;
+    struct haproxy_state *s = state_of(r);
+    _cleanup_buf_ struct buf config = {0};
+    int rc = relay_want_read(section, &w, e);
+    rc = rc < 0 ? rc : relay_config_fixed(r, &w, &config, e);
+    if (rc < 0) {
+        return rc;
+    }
+    _cleanup_free_ char *fixed = xstrdup(config.data), *socket = haproxy_path(r, "admin.sock");
+    bool same = str_eq(fixed, s->fixed);
+    haproxy_config_servers(&haproxy_redis, &w.targets, &config);
+    rc = haproxy_write_config(r, &config, !same, e);
+    if (rc < 0) {
+        return rc;
+    }
+    int left = 0;
+    if (!r->pid) {
+        *ret = CHANGE_RESTART;
+    } else if (same && haproxy_sync_servers(socket, &haproxy_redis, &w.targets, &left, NULL) == 0) {
+        *ret = CHANGE_LIVE;
+    } else {
+        *ret = CHANGE_RELOAD;
+    }
+    s->garbage = s->garbage || left > 0;
+    free(s->fixed);
+    s->fixed = TAKE_PTR(fixed);
+    return 0;
+}
+
+static int relay_command(const struct role_engine *r, struct role_command *ret, struct err *e)
+{
+    (void)haproxy_argv(r, ret);
+    snprintf(ret->log, sizeof(ret->log), "%.50s.log", r->name);
+    return 0;
+}
+
+static const char *const relay_logs[] = {".log", NULL};
+
+const struct role_driver role_relay = {
+    .name = "relay",
+    .stop_signal = SIGUSR1,
+    .stop_timeout_ms = 5000,
+    .logs = relay_logs,
+    .configure = relay_configure,
+    .command = relay_command,
+    .reload = haproxy_reload,
+    .check = haproxy_check,
+    .forget = haproxy_forget,
+};

@@ -1,0 +1,115 @@
+/*
+ * Walks a staged version by descriptors; links to directories are not followed, links to files are.
+ */
+#include "role/paths.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "role/quote.h"
+
+#define PATHS_DEPTH_MAX 64
+
+struct paths {
+    struct buf *out;
+    struct buf at; /* path of the present directory, "/5/sub" */
+    int entries;
+};
+
+static void paths_closedir(DIR **d)
+{
+    if (*d) {
+        closedir(*d);
+    }
+}
+
+static void paths_line(struct paths *p, const char *name, const char *end, char kind)
+{
+    quote_url(p->out, p->at.data);
+    if (name) {
+        buf_adds(p->out, "%2F");
+        quote_url(p->out, name);
+    }
+    buf_addf(p->out, "%s %c\n", end, kind);
+    p->entries++;
+}
+
+static int paths_dir(struct paths *p, int fd, int depth, struct err *e);
+
+static int paths_subdir(struct paths *p, int dir, const char *name, int depth, struct err *e)
+{
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOTDIR || errno == ELOOP ? 0 : err_errno(e, errno, "cannot open %s/%s", p->at.data, name);
+    }
+    size_t len = p->at.len;
+    paths_line(p, name, "", 'd');
+    buf_addf(&p->at, "/%s", name);
+    int r = paths_dir(p, fd, depth + 1, e);
+    p->at.len = len;
+    p->at.data[len] = '\0';
+    return r;
+}
+
+static int paths_entry(struct paths *p, int dir, const struct dirent *d, int depth, bool *html, bool *php,
+                       struct err *e)
+{
+    struct stat st;
+    if (d->d_name[0] == '.' || fstatat(dir, d->d_name, &st, 0) != 0) {
+        return 0; /* hidden, or a link that leads nowhere */
+    }
+    if (p->entries >= PATHS_MAX) {
+        return err_set(e, ERR_TOO_LARGE, "the version has more than %d files", PATHS_MAX);
+    }
+    if (S_ISDIR(st.st_mode)) {
+        return paths_subdir(p, dir, d->d_name, depth, e);
+    }
+    if (S_ISREG(st.st_mode)) {
+        *html = *html || str_eq(d->d_name, "index.html");
+        *php = *php || str_eq(d->d_name, "index.php");
+        paths_line(p, d->d_name, "", str_ends(d->d_name, ".php") ? 'p' : 's');
+    }
+    return 0;
+}
+
+/* Takes fd over. */
+static int paths_dir(struct paths *p, int fd, int depth, struct err *e)
+{
+    _cleanup_(paths_closedir) DIR *d = fdopendir(fd);
+    if (!d) {
+        close(fd);
+        return err_errno(e, errno, "cannot read %s", p->at.data);
+    }
+    if (depth > PATHS_DEPTH_MAX) {
+        return err_set(e, ERR_INVALID, "directories of the version are nested too deeply");
+    }
+    bool html = false, php = false;
+    struct dirent *entry;
+    while ((entry = readdir(d))) {
+        int r = paths_entry(p, dirfd(d), entry, depth, &html, &php, e);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (html || php) {
+        paths_line(p, NULL, "%2F", html ? 'h' : 'i');
+    }
+    return 0;
+}
+
+int paths_add(struct buf *out, const char *code_dir, int64_t version, struct err *e)
+{
+    _cleanup_buf_ struct buf root = {0};
+    buf_addf(&root, "%s/%lld", code_dir, (long long)version);
+    int fd = open(root.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_errno(e, errno, "version %lld is not staged", (long long)version);
+    }
+    struct paths p = {.out = out};
+    buf_addf(&p.at, "/%lld", (long long)version);
+    int r = paths_dir(&p, fd, 0, e);
+    buf_done(&p.at);
+    return r;
+}

@@ -1,0 +1,337 @@
+/*
+ * Driver "php_fpm".  fpm.conf names the listening socket by its address; php-fpm finds the inherited descriptor of
+ * that address in FPM_SOCKETS.  Each start has a status socket of its own, so that we always ask the newest one, also
+ * while all its children are busy.
+ */
+#include "role/php_fpm.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/proc.h"
+#include "role/fcgi.h"
+#include "role/php_config.h"
+
+#define FPM_BACKLOG 1024
+#define PROBE_TIMEOUT_MS 30000
+
+struct fpm_state {
+    int listen_fd; /* -1: none */
+    char *listen;  /* "address:port" of listen_fd */
+    char *text;    /* configuration without the status socket's name: what the newest process was made for */
+    int64_t generation;
+    char bind[16];
+    int64_t port;
+};
+
+static struct fpm_state *state_of(struct role_engine *r)
+{
+    if (!r->state) {
+        struct fpm_state *s = xcalloc(1, sizeof(*s));
+        s->listen_fd = -1;
+        r->state = s;
+    }
+    return r->state;
+}
+
+static char *fpm_path(const struct role_engine *r, const char *name)
+{
+    return str_printf("%s/%s", r->run_dir, name);
+}
+
+/* PHP's own error log is written by the children. */
+static int fpm_make_log(const struct role_engine *r, struct err *e)
+{
+    _cleanup_free_ char *path = str_printf("%s/%s-php.log", r->log_dir, r->name);
+    struct passwd pw, *found = NULL;
+    char room[4096];
+    if (getpwnam_r("www-data", &pw, room, sizeof(room), &found) != 0 || !found) {
+        return err_set(e, ERR_NOT_FOUND, "there is no user www-data");
+    }
+    FILE *f = fopen(path, "ae");
+    if (!f || (geteuid() == 0 && fchown(fileno(f), pw.pw_uid, pw.pw_gid) != 0)) {
+        int why = errno;
+        if (f) {
+            fclose(f);
+        }
+        return err_errno(e, why, "cannot make %s", path);
+    }
+    fclose(f);
+    return 0;
+}
+
+/* Both files under a candidate's name, looked at by php-fpm itself, then in place. */
+static int fpm_install(struct role_engine *r, const char *conf, const char *ini, struct err *e)
+{
+    _cleanup_free_ char *conf_new = fpm_path(r, "fpm.conf.new"), *ini_new = fpm_path(r, "php.ini.new");
+    _cleanup_free_ char *conf_path = fpm_path(r, "fpm.conf"), *ini_path = fpm_path(r, "php.ini");
+    const char *const argv[] = {"php-fpm8.2", "-t", "-y", conf_new, "-c", ini_new, NULL};
+    int rc = fs_write_atomic(conf_new, conf, strlen(conf), 0600, e);
+    rc = rc < 0 ? rc : fs_write_atomic(ini_new, ini, strlen(ini), 0600, e);
+    if (rc == 0 && (rc = proc_run_ok(argv, 15000, e)) < 0) {
+        rc = err_wrap(e, rc == ERR_FAILED ? ERR_INVALID : rc, "settings: php-fpm does not accept them");
+    }
+    (void)unlink(conf_new);
+    (void)unlink(ini_new);
+    rc = rc < 0 ? rc : fs_write_atomic(conf_path, conf, strlen(conf), 0600, e);
+    return rc < 0 ? rc : fs_write_atomic(ini_path, ini, strlen(ini), 0600, e);
+}
+
+static int fpm_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
+{
+    struct php_want w;
+    struct fpm_state *s = state_of(r);
+    _cleanup_buf_ struct buf plain = {0}, conf = {0}, ini = {0};
+    _cleanup_free_ char *status = str_printf("%s/status-%lld.sock", r->run_dir, (long long)clock_mono_ms());
+    int rc = php_want_read(section, &w, e);
+    rc = rc < 0 ? rc : php_config_fpm(r, &w, "-", &plain, e);
+    rc = rc < 0 ? rc : php_config_ini(r, &w, &ini, e);
+    rc = rc < 0 ? rc : fpm_make_log(r, e);
+    if (rc < 0) {
+        return rc;
+    }
+    buf_adds(&plain, ini.data);
+    if (r->pid && str_eq(plain.data, s->text)) {
+        *ret = CHANGE_NONE;
+        return 0;
+    }
+    rc = php_config_fpm(r, &w, status, &conf, e);
+    rc = rc < 0 ? rc : fpm_install(r, conf.data, ini.data, e);
+    if (rc < 0) {
+        return rc;
+    }
+    free(s->text);
+    s->text = buf_take(&plain);
+    (void)sscanf(strrchr(status, '-') + 1, "%" SCNd64, &s->generation);
+    (void)str_copy(s->bind, sizeof(s->bind), w.bind);
+    s->port = w.port;
+    *ret = CHANGE_RESTART;
+    return 0;
+}
+
+/* ---- the listening socket ---- */
+
+static int fpm_listen(struct fpm_state *s, struct err *e)
+{
+    _cleanup_free_ char *name = str_printf("%s:%lld", s->bind, (long long)s->port);
+    if (s->listen_fd >= 0 && str_eq(name, s->listen)) {
+        return 0;
+    }
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
+    int on = 1;
+    if (fd < 0 || inet_pton(AF_INET, s->bind, &a.sin_addr) != 1 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, FPM_BACKLOG) != 0) {
+        return err_errno(e, errno, "cannot listen on %s", name);
+    }
+    closep(&s->listen_fd);
+    s->listen_fd = TAKE_FD(fd);
+    free(s->listen);
+    s->listen = TAKE_PTR(name);
+    return 0;
+}
+
+static void fpm_release(struct role_engine *r)
+{
+    closep(&state_of(r)->listen_fd);
+}
+
+/* Sockets of earlier generations that were killed. */
+static void fpm_sweep(const struct role_engine *r, int64_t generation)
+{
+    _cleanup_free_ char *keep = str_printf("status-%lld.sock", (long long)generation);
+    DIR *d = opendir(r->run_dir);
+    struct dirent *entry;
+    while (d && (entry = readdir(d))) {
+        if (str_starts(entry->d_name, "status-") && !str_eq(entry->d_name, keep)) {
+            (void)unlinkat(dirfd(d), entry->d_name, 0);
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+}
+
+static int fpm_command(const struct role_engine *r, struct role_command *ret, struct err *e)
+{
+    struct fpm_state *s = r->state;
+    int rc = fpm_listen(s, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (!r->pid) {
+        fpm_sweep(r, s->generation);
+    }
+    *ret = (struct role_command){.keep = s->listen_fd};
+    ret->text[0] = fpm_path(r, "fpm.conf");
+    ret->text[1] = fpm_path(r, "php.ini");
+    ret->text[2] = str_printf("FPM_SOCKETS=%s=%d", s->listen, s->listen_fd);
+    const char *const argv[] = {"php-fpm8.2", "-F", "-y", ret->text[0], "-c", ret->text[1]};
+    memcpy(ret->argv, argv, sizeof(argv));
+    ret->env = ret->text[2];
+    snprintf(ret->log, sizeof(ret->log), "%.50s-error.log", r->name);
+    return 0;
+}
+
+/* ---- status ---- */
+
+static int fpm_status(struct role_engine *r, json_t **ret, struct err *e)
+{
+    struct fpm_state *s = state_of(r);
+    _cleanup_free_ char *path = str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->generation);
+    const struct fcgi_param params[] = {
+        {"REQUEST_METHOD", "GET"},      {"SCRIPT_NAME", "/status"}, {"SCRIPT_FILENAME", "/status"},
+        {"QUERY_STRING", "json"},       {"REQUEST_URI", "/status"}, {"SERVER_PROTOCOL", "HTTP/1.1"},
+        {"CONTENT_LENGTH", "0"},        {NULL, NULL},
+    };
+    struct local_addr where = {.path = path};
+    _cleanup_(fcgi_answer_done) struct fcgi_answer a = {0};
+    int rc = fcgi_get(&where, params, 16384, 1000, &a, e);
+    if (rc == 0 && a.status != 200) {
+        rc = err_set(e, ERR_FAILED, "status %d", a.status);
+    }
+    rc = rc < 0 ? rc : json_parse(a.body.data, a.body.len, 16384, ret, e);
+    return rc < 0 ? err_wrap(e, rc, "php-fpm does not answer") : 0;
+}
+
+static int fpm_check(struct role_engine *r, struct err *e)
+{
+    _cleanup_json_ json_t *status = NULL;
+    return fpm_status(r, &status, e);
+}
+
+static int fpm_busy(struct role_engine *r)
+{
+    _cleanup_json_ json_t *status = NULL;
+    if (fpm_status(r, &status, NULL) < 0) {
+        return 0;
+    }
+    return (int)(json_int(status, "active processes", 0) + json_int(status, "listen queue", 0));
+}
+
+static int fpm_metrics(struct role_engine *r, json_t *out)
+{
+    static const char *const names[][2] = {
+        {"accepted conn", "requests"},   {"active processes", "active"},      {"listen queue", "queue"},
+        {"slow requests", "slow"},       {"total processes", "processes"},    {"max children reached", "saturated"},
+    };
+    _cleanup_json_ json_t *status = NULL;
+    int rc = fpm_status(r, &status, NULL);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(names); i++) {
+        json_object_set_new(out, names[i][1], json_integer(json_int(status, names[i][0], 0)));
+    }
+    return rc;
+}
+
+/* ---- trying a version ---- */
+
+/* The first lines that say what went wrong, on one line. */
+static char *fpm_evidence(const struct fcgi_answer *a)
+{
+    struct buf out = {0};
+    const char *from = a->errors.len ? a->errors.data : a->body.data;
+    buf_addf(&out, "HTTP status %d", a->status);
+    for (size_t i = 0, n = 0; from && from[i] && n < 180; i++) {
+        if (i == 0) {
+            buf_adds(&out, ": ");
+        }
+        unsigned char c = (unsigned char)from[i];
+        if (c >= 0x20 && c != 0x7f) {
+            buf_addc(&out, from[i]);
+            n++;
+        } else if (out.data[out.len - 1] != ' ') {
+            buf_addc(&out, ' ');
+        }
+    }
+    return buf_take(&out);
+}
+
+static bool fpm_is_fatal(const struct fcgi_answer *a)
+{
+    static const char *const words[] = {"PHP Fatal error", "PHP Parse error", "PHP Compile error", "PHP Core error"};
+    for (size_t i = 0; a->errors.data && i < ARRAY_LEN(words); i++) {
+        if (strstr(a->errors.data, words[i])) {
+            return true;
+        }
+    }
+    return a->status >= 500;
+}
+
+static int fpm_try_script(struct role_engine *r, const char *root, const char *script, struct err *e)
+{
+    struct fpm_state *s = state_of(r);
+    /* Errors are wanted as evidence, not in the page nor in the application's log. */
+    const struct fcgi_param params[] = {
+        {"REQUEST_METHOD", "GET"},          {"SCRIPT_NAME", "/index.php"},   {"SCRIPT_FILENAME", script},
+        {"DOCUMENT_ROOT", root},            {"REQUEST_URI", "/"},            {"QUERY_STRING", ""},
+        {"SERVER_PROTOCOL", "HTTP/1.1"},    {"SERVER_NAME", "localhost"},    {"SERVER_PORT", "80"},
+        {"REMOTE_ADDR", "127.0.0.1"},       {"HTTP_HOST", "localhost"},      {"HTTP_USER_AGENT", "conpaas-probe"},
+        {"GATEWAY_INTERFACE", "CGI/1.1"},   {"CONTENT_LENGTH", "0"},
+        {"PHP_ADMIN_VALUE", "display_errors=0\nlog_errors=1\nerror_log=\nhtml_errors=0"}, {NULL, NULL},
+    };
+    struct local_addr where = {.address = str_eq(s->bind, "0.0.0.0") ? "127.0.0.1" : s->bind, .port = (int)s->port};
+    _cleanup_(fcgi_answer_done) struct fcgi_answer a = {0};
+    int rc = fcgi_get(&where, params, 8192, PROBE_TIMEOUT_MS, &a, e);
+    if (rc < 0) {
+        return err_wrap(e, rc, "/index.php gives no answer");
+    }
+    if (fpm_is_fatal(&a)) {
+        _cleanup_free_ char *evidence = fpm_evidence(&a);
+        return err_set(e, ERR_FAILED, "%s", evidence);
+    }
+    return 0;
+}
+
+static int fpm_try_version(struct role_engine *r, int64_t version, struct err *e)
+{
+    _cleanup_free_ char *root = str_printf("%s/%lld", r->code_dir, (long long)version);
+    _cleanup_free_ char *script = str_printf("%s/index.php", root), *page = str_printf("%s/index.html", root);
+    if (!fs_exists(root)) {
+        return err_set(e, ERR_NOT_FOUND, "version %lld is not staged here", (long long)version);
+    }
+    if (fs_exists(script)) {
+        return fpm_try_script(r, root, script, e);
+    }
+    if (!fs_exists(page)) {
+        (void)err_set(e, 0, "the version has neither index.php nor index.html: \"/\" will be answered 404");
+    }
+    return 0;
+}
+
+static void fpm_forget(struct role_engine *r)
+{
+    struct fpm_state *s = r->state;
+    if (s) {
+        closep(&s->listen_fd);
+        free(s->listen);
+        free(s->text);
+        free(s);
+        r->state = NULL;
+    }
+}
+
+static const char *const fpm_logs[] = {"-error.log", "-php.log", "-slow.log", NULL};
+
+const struct role_driver role_php_fpm = {
+    .name = "php_fpm",
+    .stop_signal = SIGQUIT,
+    .stop_timeout_ms = 125000,
+    .logs = fpm_logs,
+    .overlap = true,
+    .configure = fpm_configure,
+    .command = fpm_command,
+    .check = fpm_check,
+    .busy = fpm_busy,
+    .try_version = fpm_try_version,
+    .metrics = fpm_metrics,
+    .release = fpm_release,
+    .forget = fpm_forget,
+};
