@@ -16,8 +16,10 @@
 #define CLOUD_NAME_MAX 64
 #define CLOUD_TOKEN_MAX 64
 #define CLOUD_ADDRESS_MAX 64
+#define CLOUD_USER_DATA_MAX 60000
 
 const char *cloud_result_word(int result);
+int cloud_result_from_word(const char *word); /* CLOUD_PERMANENT for an unknown word */
 
 #define CLOUD_CAN_VOLUMES 1u
 #define CLOUD_CAN_REBOOT 2u

@@ -41,5 +41,12 @@ struct cloud_driver {
     int (*vol_delete)(void *cloud, const char *vol, struct err *e);
 };
 
+/* For drivers: reads settings (text as from a file, or JSON values) by the driver's key table into target, with
+ * its fallbacks; unknown keys (besides driver) and bad values are ERR_INVALID. Strings in target are owned by
+ * it: conf_free. */
+int cloud_settings(const struct conf_key *schema, const json_t *settings, void *target, struct err *e) WARN_UNUSED;
+/* For drivers: token, name and user data are within the grammars every cloud can take. CLOUD_INVALID. */
+int cloud_spec_check(const struct cloud_spec *s, struct err *e) WARN_UNUSED;
+
 extern const struct cloud_driver cloud_local;
 extern const struct cloud_driver cloud_sim;

@@ -85,7 +85,7 @@ static json_t *machine_json(const struct cloud_machine *m)
 /* ---- the calls ---- */
 
 struct args {
-    const char *call, *token, *name, *id, *user_data, *app, *vol, *machine;
+    const char *call, *owner, *token, *name, *id, *user_data, *app, *vol, *machine;
     json_t *type;
     int64_t megabytes;
 };
@@ -97,6 +97,7 @@ struct type_args {
     {.name = n, .kind = k, .offset = offsetof(struct args, member), .required = need, .min = lo, .max = hi}
 #define CALL ARG("call", JSON_F_STRING, call, true, 1, 32)
 #define TOKEN ARG("token", JSON_F_STRING, token, true, 1, CLOUD_TOKEN_MAX - 1)
+#define OWNER ARG("owner", JSON_F_STRING, owner, false, 1, CLOUD_NAME_MAX - 1)
 #define ID ARG("id", JSON_F_STRING, id, true, 1, CLOUD_ID_MAX - 1)
 #define VOL ARG("vol", JSON_F_STRING, vol, true, 1, CLOUD_ID_MAX - 1)
 #define END {.name = NULL}
@@ -104,6 +105,7 @@ struct type_args {
 static const struct json_field no_args[] = {CALL, END};
 static const struct json_field create_args[] = {
     CALL,
+    OWNER,
     TOKEN,
     ARG("name", JSON_F_STRING, name, true, 1, CLOUD_NAME_MAX - 1),
     ARG("type", JSON_F_OBJECT, type, true, 0, 8),
@@ -120,7 +122,8 @@ static const struct json_field type_fields[] = {
     TYPE("disk_mb", disk_mb, 0, 16 << 20),
     END,
 };
-static const struct json_field token_args[] = {CALL, TOKEN, END};
+static const struct json_field token_args[] = {CALL, OWNER, TOKEN, END};
+static const struct json_field list_args[] = {CALL, OWNER, END};
 static const struct json_field id_args[] = {CALL, ID, END};
 static const struct json_field vol_create_args[] = {
     CALL, TOKEN, ARG("megabytes", JSON_F_INT, megabytes, true, 1, 16 << 20), END};
@@ -149,6 +152,9 @@ static int check_create(const struct args *a, struct type_args *t, struct err *e
     if (!record_name_ok(a->name)) {
         return err_set(e, CLOUD_INVALID, "name must be of [a-z0-9-], without - at its ends");
     }
+    if (a->owner && !record_name_ok(a->owner)) {
+        return err_set(e, CLOUD_INVALID, "owner must be of [a-z0-9-]");
+    }
     if (a->app && a->app[0] && !record_name_ok(a->app)) {
         return err_set(e, CLOUD_INVALID, "app must be of [a-z0-9-]");
     }
@@ -164,7 +170,7 @@ static int call_create(struct hostd *h, const struct args *a, json_t **ret, stru
     if (r < 0) {
         return r;
     }
-    const struct node_spec spec = {.token = a->token, .name = a->name, .app = a->app ? a->app : "",
+    const struct node_spec spec = {.owner = a->owner ? a->owner : "", .token = a->token, .name = a->name, .app = a->app ? a->app : "",
                                    .user_data = a->user_data, .millicores = t.millicores, .memory_mb = t.memory_mb,
                                    .pids = t.pids, .disk_mb = t.disk_mb};
     r = nodes_create(h, &spec, &m, e);
@@ -178,7 +184,7 @@ static int call_create(struct hostd *h, const struct args *a, json_t **ret, stru
 static int call_find(struct hostd *h, const struct args *a, json_t **ret, struct err *e)
 {
     struct cloud_machine m;
-    int r = nodes_find(h, a->token, &m, e);
+    int r = nodes_find(h, a->owner ? a->owner : "", a->token, &m, e);
 
     if (r == 0) {
         *ret = machine_json(&m);
@@ -192,7 +198,7 @@ static int call_list(struct hostd *h, const struct args *a, json_t **ret, struct
     json_t *array = json_array();
     size_t n;
 
-    nodes_list(h, &list, &n);
+    nodes_list(h, a->owner, &list, &n);
     for (size_t i = 0; i < n; i++) {
         (void)json_array_append_new(array, machine_json(&list[i]));
     }
@@ -277,7 +283,7 @@ static const struct call {
     {.name = "hello", .args = no_args, .f = call_hello},
     {.name = "create", .args = create_args, .f = call_create, .changes = true},
     {.name = "find", .args = token_args, .f = call_find},
-    {.name = "list", .args = no_args, .f = call_list},
+    {.name = "list", .args = list_args, .f = call_list},
     {.name = "poll", .args = id_args, .f = call_poll},
     {.name = "terminate", .args = id_args, .f = call_terminate, .changes = true},
     {.name = "vol_create", .args = vol_create_args, .f = call_vol_create, .changes = true},

@@ -15,10 +15,10 @@
 
 /* ---- the table; callers hold the lock ---- */
 
-static struct node *by_token(struct hostd *h, const char *token)
+static struct node *by_token(struct hostd *h, const char *owner, const char *token)
 {
     for (struct node *n = h->nodes; n; n = n->next) {
-        if (str_eq(n->r.token, token)) {
+        if (str_eq(n->r.token, token) && str_eq(n->r.owner, owner)) {
             return n;
         }
     }
@@ -98,13 +98,13 @@ static void describe(const struct hostd *h, const struct record *r, struct cloud
     }
 }
 
-int nodes_find(struct hostd *h, const char *token, struct cloud_machine *ret, struct err *e)
+int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret, struct err *e)
 {
     struct record r;
     bool found;
 
     pthread_mutex_lock(&h->lock);
-    struct node *n = by_token(h, token);
+    struct node *n = by_token(h, owner, token);
     found = n != NULL;
     if (found) {
         r = n->r;
@@ -157,7 +157,7 @@ int nodes_init(struct hostd *h, const char *id, struct record *ret, struct err *
     return 0;
 }
 
-void nodes_list(struct hostd *h, struct cloud_machine **ret, size_t *ret_n)
+void nodes_list(struct hostd *h, const char *owner, struct cloud_machine **ret, size_t *ret_n)
 {
     struct record *copy;
     struct cloud_machine *list;
@@ -166,7 +166,9 @@ void nodes_list(struct hostd *h, struct cloud_machine **ret, size_t *ret_n)
     pthread_mutex_lock(&h->lock);
     copy = xcalloc(h->n_nodes + 1, sizeof(*copy));
     for (const struct node *p = h->nodes; p; p = p->next) {
-        copy[n++] = p->r;
+        if (!owner || str_eq(p->r.owner, owner)) {
+            copy[n++] = p->r;
+        }
     }
     pthread_mutex_unlock(&h->lock);
     list = xcalloc(n + 1, sizeof(*list));
@@ -317,6 +319,7 @@ static struct node *enter(struct hostd *h, const struct node_spec *s)
                            .millicores = s->millicores, .memory_mb = s->memory_mb, .pids = s->pids,
                            .disk_mb = s->disk_mb};
     (void)str_copy(n->r.id, sizeof(n->r.id), id);
+    (void)str_copy(n->r.owner, sizeof(n->r.owner), s->owner);
     (void)str_copy(n->r.token, sizeof(n->r.token), s->token);
     (void)str_copy(n->r.name, sizeof(n->r.name), s->name);
     (void)str_copy(n->r.app, sizeof(n->r.app), s->app);
@@ -333,7 +336,7 @@ int nodes_create(struct hostd *h, const struct node_spec *spec, struct cloud_mac
     int rc;
 
     pthread_mutex_lock(&h->lock);
-    while ((n = by_token(h, spec->token)) && n->busy) {
+    while ((n = by_token(h, spec->owner, spec->token)) && n->busy) {
         pthread_cond_wait(&h->changed, &h->lock);
     }
     if (n) {

@@ -27,7 +27,7 @@ struct hostd {
 };
 
 struct node_spec {
-    const char *token, *name, *app, *user_data;
+    const char *owner, *token, *name, *app, *user_data;
     int64_t millicores, memory_mb, pids, disk_mb;
 };
 
@@ -36,12 +36,12 @@ struct node_spec {
 int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err *e) WARN_UNUSED;
 void nodes_stop(struct hostd *h);
 
-/* Idempotent by token: a second call, also one at the same time, gives the same node. */
+/* Idempotent by owner and token: a second call, also one at the same time, gives the same node. */
 int nodes_create(struct hostd *h, const struct node_spec *spec, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
-int nodes_find(struct hostd *h, const char *token, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
+int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
 int nodes_poll(struct hostd *h, const char *id, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
-/* Caller frees *ret. */
-void nodes_list(struct hostd *h, struct cloud_machine **ret, size_t *ret_n);
+/* Nodes of this owner; owner NULL: of all. Caller frees *ret. */
+void nodes_list(struct hostd *h, const char *owner, struct cloud_machine **ret, size_t *ret_n);
 /* Idempotent: an unknown id is already gone. */
 int nodes_terminate(struct hostd *h, const char *id, struct err *e) WARN_UNUSED;
 /* The pid of a running node's init; for volumes. */

@@ -15,7 +15,7 @@ static const char *const record_phase_table[RECORD_PHASE_MAX] = {
 STR_TABLE_DEFINE(record_phase, enum record_phase, RECORD_PHASE_MAX);
 
 struct stored {
-    const char *id, *token, *name, *app, *boot, *image, *programs, *phase;
+    const char *id, *owner, *token, *name, *app, *boot, *image, *programs, *phase;
     int64_t index, created, millicores, memory_mb, pids, disk_mb, pid, pid_start;
 };
 
@@ -24,6 +24,7 @@ struct stored {
 
 static const struct json_field fields[] = {
     FIELD("id", JSON_F_STRING, id, true, 1, CLOUD_ID_MAX - 1),
+    FIELD("owner", JSON_F_STRING, owner, true, 0, CLOUD_NAME_MAX - 1),
     FIELD("token", JSON_F_STRING, token, true, 1, CLOUD_TOKEN_MAX - 1),
     FIELD("name", JSON_F_STRING, name, true, 1, CLOUD_NAME_MAX - 1),
     FIELD("app", JSON_F_STRING, app, true, 0, RECORD_APP_MAX - 1),
@@ -55,8 +56,8 @@ char *record_path(const struct config *c, const char *id, const char *file)
 int record_write(const struct config *c, const struct record *r, struct err *e)
 {
     _cleanup_json_ json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", r->id, "token",
-        r->token, "name", r->name, "app", r->app, "boot", r->boot, "image", r->image, "programs", r->programs,
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", r->id, "owner",
+        r->owner, "token", r->token, "name", r->name, "app", r->app, "boot", r->boot, "image", r->image, "programs", r->programs,
         "phase", record_phase_to_str(r->phase), "index", (json_int_t)r->index, "created",
         (json_int_t)r->created_ms, "millicores", (json_int_t)r->millicores, "memory_mb",
         (json_int_t)r->memory_mb, "pids", (json_int_t)r->pids, "disk_mb", (json_int_t)r->disk_mb, "pid",
@@ -84,7 +85,8 @@ static bool take(const struct stored *s, struct record *r)
     r->disk_mb = s->disk_mb;
     r->pid = s->pid;
     r->pid_start = s->pid_start;
-    return phase >= 0 && str_copy(r->id, sizeof(r->id), s->id) && str_copy(r->token, sizeof(r->token), s->token) &&
+    return phase >= 0 && str_copy(r->id, sizeof(r->id), s->id) && str_copy(r->owner, sizeof(r->owner), s->owner) &&
+            str_copy(r->token, sizeof(r->token), s->token) &&
            str_copy(r->name, sizeof(r->name), s->name) && str_copy(r->app, sizeof(r->app), s->app) &&
            str_copy(r->boot, sizeof(r->boot), s->boot) && str_copy(r->image, sizeof(r->image), s->image) &&
            str_copy(r->programs, sizeof(r->programs), s->programs);

@@ -21,7 +21,8 @@ STR_TABLE_DECLARE(record_phase, enum record_phase);
 
 struct record {
     char id[CLOUD_ID_MAX];
-    char token[CLOUD_TOKEN_MAX];
+    char owner[CLOUD_NAME_MAX]; /* the director's installation; "" = none named */
+    char token[CLOUD_TOKEN_MAX]; /* unique for the owner */
     char name[CLOUD_NAME_MAX];
     char app[RECORD_APP_MAX]; /* tag for separating tenants; "" = none */
     char boot[RECORD_BOOT];   /* the machine's boot in which pid means something */
