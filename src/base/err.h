@@ -31,7 +31,8 @@
     X(ERR_METHOD, -1015, "method_not_allowed", 405, 2)                                             \
     X(ERR_QUOTA, -1016, "quota", 409, 6)                                                           \
     X(ERR_FAILED, -1017, "failed", 500, 1)                                                         \
-    X(ERR_INTERNAL, -1018, "internal", 500, 1)
+    X(ERR_INTERNAL, -1018, "internal", 500, 1)                                                     \
+    X(ERR_GONE, -1019, "gone", 410, 5)
 
 enum err_code {
 #define X(sym, value, word, status, exit_code) sym = value,

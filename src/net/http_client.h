@@ -36,7 +36,7 @@ struct http_call {
     void (*progress)(void *arg, int64_t sent, int64_t total); /* may be NULL */
     void *progress_arg;
 };
-/* 0 and *ret_status/*ret_body for any HTTP answer with status < 400; an error answer becomes its code and
+/* 0 and *ret_status and *ret_body for any HTTP answer with status < 400; an error answer becomes its code and
  * message; no answer becomes ERR_UNAVAILABLE or ERR_TIMEOUT. ret_body may be NULL; it is JSON null for an
  * empty answer. */
 int http_do(struct http_client *c, const struct http_call *call, int *ret_status, json_t **ret_body,
