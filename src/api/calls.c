@@ -2,7 +2,7 @@
 
 #include "model/state.h"
 
-// clang-format off: rows are tables
+// clang-format off
 
 /* ---- arguments that many calls share ---- */
 

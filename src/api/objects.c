@@ -9,7 +9,7 @@
         }                                                                                                    \
     }
 
-// clang-format off: rows are tables
+// clang-format off
 const struct api_object api_objects[] = {
     {"director", "what answers here",
      FIELDS({"version", "text", "of the software"}, {"api", "integer", "version of this interface: 1"},

@@ -1,0 +1,158 @@
+/*
+ * Code archives between this machine and the director: whole files, streamed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "api/encode.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/run.h"
+#include "model/names.h"
+
+#define TRANSFER_MS 3600000
+
+static int open_archive(const char *path, int *ret_fd, struct err *e)
+{
+    struct stat st;
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_errno(e, errno, "%s", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return err_set_hint(e, ERR_INVALID, "pack it first: tar -C DIRECTORY -czf code.tar.gz .",
+                            "%s is no regular file", path);
+    }
+    if (st.st_size == 0) {
+        return err_set(e, ERR_INVALID, "%s is empty", path);
+    }
+    if (st.st_size > CALL_UPLOAD_MAX) {
+        _cleanup_free_ char *size = term_bytes(st.st_size);
+        return err_set(e, ERR_TOO_LARGE, "%s has %s, at most %lld MiB can be uploaded", path, size,
+                       CALL_UPLOAD_MAX >> 20);
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static void on_progress(void *arg, int64_t sent, int64_t total)
+{
+    progress_bytes(arg, sent, total);
+}
+
+int code_send(struct cli *cli, int64_t service, const char *path, const char *description, json_t **ret,
+              struct err *e)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    _cleanup_close_ int fd = -1;
+    int r = name_check_file(name, e);
+    r = r < 0 ? err_wrap(e, r, "the file's name") : open_archive(path, &fd, e);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_json_ json_t *args = json_pack("{s:I,s:s}", "service", (json_int_t)service, "filename", name);
+    if (description) {
+        json_object_set_new(args, "description", json_string(description));
+    }
+    _cleanup_call_request_ struct call_request req = {.method = NULL};
+    r = call_encode(call_find("code.upload"), args, &req, e);
+    r = r < 0 || cli->client ? r : cli_connect(cli, &cli->client, e);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_(progress_freep) struct progress *p = progress_new(cli);
+    struct http_call http = {.method = req.method,
+                             .path = req.path,
+                             .body_fd = fd,
+                             .use_body_fd = true,
+                             .timeout_ms = TRANSFER_MS,
+                             .progress = on_progress,
+                             .progress_arg = p};
+    r = http_do(cli->client, &http, NULL, ret, e);
+    return r < 0 ? cli_explain(cli, r, e) : 0;
+}
+
+int code_upload_run(struct cli *cli, struct command *c, struct err *e)
+{
+    _cleanup_json_ json_t *version = NULL;
+    int r = code_send(cli, json_int(c->args, "service", 0), json_str(c->typed, "filename", ""),
+                      json_str(c->args, "description", NULL), &version, e);
+    if (r < 0) {
+        return r;
+    }
+    const char *name = json_str(version, "name", "");
+    if (!cli->json && !cli->quiet) {
+        cli_note(cli, "%s is uploaded and not active yet: conpaas code enable %s %s", name,
+                 json_str(c->typed, "service", ""), name);
+        fprintf(cli->term.out, "%s\n", name);
+        return 0;
+    }
+    print_answer(cli, c->call, version);
+    return 0;
+}
+
+/* ---- download ---- */
+
+static int version_filename(struct cli *cli, const struct command *c, char **ret, struct err *e)
+{
+    _cleanup_json_ json_t *args = json_pack("{s:O}", "service", json_object_get(c->args, "service"));
+    _cleanup_json_ json_t *list = NULL;
+    int r = cli_list(cli, "code.list", args, &list, e);
+    if (r < 0) {
+        return r;
+    }
+    size_t i;
+    json_t *v;
+    json_array_foreach(list, i, v)
+    {
+        const char *name = json_str(v, "filename", "");
+        if (json_int(v, "id", 0) == json_int(c->args, "version", -1) && name_check_file(name, NULL) == 0) {
+            *ret = xstrdup(name);
+            return 0;
+        }
+    }
+    return err_set(e, ERR_NOT_FOUND, "there is no code version \"%s\"", json_str(c->typed, "version", ""));
+}
+
+int code_download_run(struct cli *cli, struct command *c, struct err *e)
+{
+    _cleanup_free_ char *name = NULL;
+    _cleanup_close_ int fd = -1;
+    bool to_stdout = str_eq(cli->output, "-");
+    int r = cli->output ? 0 : version_filename(cli, c, &name, e);
+    if (r < 0) {
+        return r;
+    }
+    const char *path = cli->output ? cli->output : name;
+    if (!to_stdout) {
+        /* A file of the version's own name is never replaced unasked; --output names one to be replaced. */
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (cli->output ? O_TRUNC : O_EXCL), 0644);
+        if (fd < 0) {
+            int why = errno;
+            return why == EEXIST ? err_set_hint(e, ERR_EXISTS, "give another name with --output",
+                                                "%s exists already", path)
+                                 : err_errno(e, why, "%s", path);
+        }
+    }
+    _cleanup_call_request_ struct call_request req = {.method = NULL};
+    r = call_encode(c->call, c->args, &req, e);
+    r = r < 0 || cli->client ? r : cli_connect(cli, &cli->client, e);
+    struct http_call http = {.method = req.method,
+                             .path = req.path,
+                             .use_out_fd = true,
+                             .out_fd = to_stdout ? fileno(cli->term.out) : fd,
+                             .max_answer = CALL_UPLOAD_MAX,
+                             .timeout_ms = TRANSFER_MS};
+    r = r < 0 ? r : http_do(cli->client, &http, NULL, NULL, e);
+    if (r < 0) {
+        if (!to_stdout) {
+            (void)unlink(path);
+        }
+        return cli_explain(cli, r, e);
+    }
+    if (!to_stdout) {
+        fprintf(cli->term.out, "%s\n", path);
+    }
+    return 0;
+}

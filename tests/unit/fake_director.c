@@ -1,0 +1,535 @@
+#include "fake_director.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "api/match.h"
+#include "api/objects.h"
+#include "api/validate.h"
+#include "net/http_server.h"
+
+#define CALLS_MAX 80
+
+struct fake_director {
+    struct http_server *server;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char *state;
+    json_t *counts;
+    bool fail_next, two_services;
+    /* the one operation */
+    char *op_call, *op_title;
+    int op_phase; /* 0 = none, 1.. = steps, 9 = over */
+    bool op_fails;
+    bool gone;
+    int requests;
+    char *last[CALLS_MAX], *canned[CALLS_MAX];
+};
+
+static int index_of(const struct call *c)
+{
+    return (int)(c - calls);
+}
+
+/* ---- objects ---- */
+
+static json_t *parse(const char *text)
+{
+    json_error_t why;
+    json_t *j = json_loads(text, JSON_DECODE_ANY, &why);
+    if (!j) {
+        fprintf(stderr, "fake director: %s at %d: %s\n", why.text, why.position, text);
+        abort();
+    }
+    return j;
+}
+
+#define T(minutes) (FAKE_NOW - (minutes)*60000LL)
+
+static json_t *make_operation(struct fake_director *f)
+{
+    static const char *const titles[] = {"2 nodes asked of cloud local", "nodes are up", "roles run"};
+    static const int took[] = {210, 3400, 4800};
+    json_t *steps = json_array();
+    int64_t at = T(0);
+    bool over = f->op_phase >= 9;
+    int last = over ? f->op_fails ? 2 : 3 : f->op_phase;
+    for (int i = 0; i < last; i++) {
+        bool done = over || i + 1 < last;
+        bool failed = over && f->op_fails && i + 1 == last;
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", titles[i], "state",
+                                               failed ? "FAILED"
+                                               : done ? "DONE"
+                                                      : "ACTIVE",
+                                               "started", (json_int_t)at, "ended",
+                                               done ? json_integer(at + took[i]) : json_null()));
+        at += took[i];
+    }
+    return json_pack("{s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:o}", "id", 31, "app", 2, "service",
+                     3, "call", f->op_call, "title", f->op_title, "facet", "counts", "state",
+                     !over         ? "ACTIVE"
+                     : f->op_fails ? "FAILED"
+                                   : "DONE",
+                     "why",
+                     over && f->op_fails
+                         ? json_string("node 14 did not come up: cloud local has no memory left (61 MB free)")
+                         : json_null(),
+                     "user", "ada", "created", (json_int_t)T(0), "changed", (json_int_t)at, "ended",
+                     over ? json_integer(T(0) + 8410) : json_null(), "steps", steps);
+}
+
+static json_t *make_service(struct fake_director *f)
+{
+    bool up = strcmp(f->state, "RUNNING") == 0 || strcmp(f->state, "ADAPTING") == 0;
+    int64_t nodes = 0;
+    const char *role;
+    json_t *n;
+    json_object_foreach(f->counts, role, n)
+    {
+        nodes += json_integer_value(n);
+    }
+    json_t *ops = json_array();
+    if (f->op_phase > 0 && f->op_phase < 9) {
+        json_array_append_new(ops, make_operation(f));
+    }
+    return json_pack(
+        "{s:i,s:i,s:s,s:i,s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:i,s:b,s:O,s:I,s:o,s:s,s:i,s:s,s:I,s:o}", "id", 3,
+        "app", 2, "app_name", "shop", "sid", 1, "name", "shop", "type", "php", "state", f->state, "error",
+        strcmp(f->state, "ERROR") == 0 ? json_string("no node came up") : json_null(), "cloud", "local",
+        "created", (json_int_t)T(3000), "changed", (json_int_t)T(28), "generation", 4, "converged",
+        ops && !json_array_size(ops), "counts", f->counts, "nodes", (json_int_t)(up ? nodes : 0), "url",
+        up ? json_string("http://10.88.0.4/") : json_null(), "address",
+        "https://director.example:9999/v1/services/3", "code", 7, "code_name", "code-1",
+        "millicredits_per_hour", (json_int_t)(up ? nodes * 1000 : 0), "operations", ops);
+}
+
+static json_t *make_node(int id, const char *roles, const char *health)
+{
+    json_t *r = json_array();
+    json_t *h = json_object();
+    char **v = str_split(roles, ' ');
+    for (char **p = v; *p; p++) {
+        json_array_append_new(r, json_string(*p));
+        json_object_set_new(h, *p,
+                            json_pack("{s:s,s:s?}", "state", health, "why",
+                                      strcmp(health, "ok") ? "port 8080 is silent" : NULL));
+    }
+    strv_free(v);
+    _cleanup_free_ char *address = str_printf("10.88.0.%d", id), *cloud_id = str_printf("cps-n%d", id);
+    return json_pack("{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s]}", "id", id, "app",
+                     2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health", h, "cloud",
+                     "local", "type", "small", "cloud_id", cloud_id, "address", address, "created",
+                     (json_int_t)T(120), "up", (json_int_t)T(119), "hours", 2, "millicredits_per_hour", 1000,
+                     "logs", "agent.log", "haproxy.log");
+}
+
+static json_t *make_nodes(void)
+{
+    json_t *list = json_array();
+    json_array_append_new(list, make_node(4, "sessions proxy", "ok"));
+    json_array_append_new(list, make_node(5, "web", "bad"));
+    json_array_append_new(list, make_node(6, "backend sessions", "ok"));
+    json_array_append_new(list, make_node(7, "backend", "ok"));
+    return list;
+}
+
+/* Answers that never change. */
+static const struct {
+    const char *id, *json;
+} canned[] = {
+    {"director.version",
+     "{\"version\":\"0.1.0\",\"api\":1,\"installation\":\"demo\",\"now\":1790000000000,\"registration\":true,"
+     "\"max_credit\":50}"},
+    {"director.status",
+     "{\"version\":\"0.1.0\",\"installation\":\"demo\",\"incarnation\":1,\"recovery\":false,"
+     "\"started\":1789990000000,\"users\":2,\"apps\":1,\"services\":1,\"nodes\":5,"
+     "\"alarms\":[{\"time\":1789999000000,\"text\":\"2 machines of ours without a record were ended\"}]}"},
+    {"director.reconcile",
+     "{\"version\":\"0.1.0\",\"installation\":\"demo\",\"incarnation\":2,\"recovery\":false,"
+     "\"started\":1789990000000,\"users\":2,\"apps\":1,\"services\":1,\"nodes\":5,\"alarms\":[]}"},
+    {"user.show", "{\"id\":1,\"username\":\"ada\",\"email\":\"ada@example.org\",\"first_name\":\"Ada\","
+                  "\"last_name\":\"Lovelace\","
+                  "\"affiliation\":\"\",\"rank\":\"user\",\"credit\":9994,\"created\":1789000000000}"},
+    {"user.register",
+     "{\"id\":2,\"username\":\"bob\",\"email\":\"bob@example.org\",\"first_name\":\"\",\"last_name\":\"\","
+     "\"affiliation\":\"\",\"rank\":\"user\",\"credit\":50,\"created\":1790000000000}"},
+    {"user.credit", "{\"id\":1,\"username\":\"ada\",\"email\":\"ada@example.org\",\"first_name\":\"Ada\","
+                    "\"last_name\":\"Lovelace\","
+                    "\"affiliation\":\"\",\"rank\":\"user\",\"credit\":10494,\"created\":1789000000000}"},
+    {"user.list",
+     "{\"users\":[{\"id\":1,\"username\":\"ada\",\"email\":\"ada@example.org\",\"first_name\":\"Ada\","
+     "\"last_name\":\"Lovelace\",\"affiliation\":\"\",\"rank\":\"user\",\"credit\":9994,\"created\":"
+     "1789000000000},"
+     "{\"id\":2,\"username\":\"root\",\"email\":\"a.rather.long.address.of.the.administrator@operations."
+     "example.org\","
+     "\"first_name\":\"\",\"last_name\":\"\",\"affiliation\":\"\",\"rank\":\"admin\",\"credit\":1000,"
+     "\"created\":1780000000000}]}"},
+    {"token.create", "{\"id\":9,\"name\":\"ci\",\"token\":\"cps_secret\",\"expires\":null}"},
+    {"token.list", "{\"tokens\":[{\"id\":8,\"name\":\"login\",\"created\":1789999000000,\"used\":"
+                   "1789999940000,\"expires\":null,"
+                   "\"current\":true},{\"id\":9,\"name\":\"ci\",\"created\":1789000000000,\"used\":null,"
+                   "\"expires\":1799000000000,"
+                   "\"current\":false}]}"},
+    {"credit.show", "{\"balance\":9994,\"held\":0,\"millicredits_per_hour\":5000,\"entries\":["
+                    "{\"id\":5,\"time\":1789999000000,\"kind\":\"use\",\"amount\":-1,\"app\":2,\"node\":7,"
+                    "\"operation\":null,"
+                    "\"text\":\"node 7, hour "
+                    "1\"},{\"id\":1,\"time\":1789000000000,\"kind\":\"grant\",\"amount\":9999,\"app\":null,"
+                    "\"node\":null,\"operation\":null,\"text\":\"first credits\"}]}"},
+    {"code.list",
+     "{\"versions\":[{\"id\":7,\"service\":3,\"name\":\"code-1\",\"filename\":\"shop-1.4.tar.gz\","
+     "\"description\":"
+     "\"new "
+     "basket\",\"format\":\"tar.gz\",\"size\":1234567,\"sha256\":\"ab\",\"created\":1789990000000,"
+     "\"current\":true},"
+     "{\"id\":6,\"service\":3,\"name\":\"code-default\",\"filename\":\"code-default.tar\",\"description\":"
+     "\"Initial version\",\"format\":\"tar\",\"size\":10240,\"sha256\":\"cd\",\"created\":1789820000000,"
+     "\"current\":false}]}"},
+    {"code.upload",
+     "{\"id\":8,\"service\":3,\"name\":\"code-2\",\"filename\":\"x.tar.gz\",\"description\":\"\",\"format\":"
+     "\"tar.gz\",\"size\":12,\"sha256\":\"ef\",\"created\":1790000000000,\"current\":false}"},
+    {"config.show",
+     "{\"service\":3,\"generation\":4,\"revision\":2,\"code\":7,\"code_name\":\"code-1\",\"settings\":"
+     "{\"max_execution_time\":30,\"memory_limit\":\"128M\",\"display_errors\":\"Off\"}}"},
+    {"log.show", "{\"name\":\"manager.log\",\"names\":[\"manager.log\"],\"text\":\"2026-09-21 13:33:18,001 "
+                 "INFO manager STATE ADAPTING: "
+                 "proxy=0, web=1, backend=2\\n2026-09-21 13:33:19,002 ERROR manager \\u001b[31mred\\u001b[0m "
+                 "\\u202Eturned\\n\"}"},
+    {"history.list",
+     "{\"history\":[{\"id\":1,\"time\":1789820000000,\"service\":3,\"state\":\"INIT\",\"operation\":null,"
+     "\"text\":"
+     "\"created\"},{\"id\":2,\"time\":1789990000000,\"service\":3,\"state\":\"RUNNING\",\"operation\":30,"
+     "\"text\":"
+     "\"started: 1 node, and this line is much too long for a terminal of eighty columns, so it is cut\"}]}"},
+    {"cloud.list",
+     "{\"clouds\":[{\"name\":\"local\",\"driver\":\"local\",\"default\":true,\"available\":true,\"reason\":"
+     "null,"
+     "\"types\":[{\"name\":\"small\",\"default\":true,\"millicores\":500,\"memory_mb\":256,\"disk_mb\":2048,"
+     "\"millicredits_per_hour\":1000},{\"name\":\"large\",\"default\":false,\"millicores\":2000,\"memory_"
+     "mb\":1024,"
+     "\"disk_mb\":8192,\"millicredits_per_hour\":2500}]},{\"name\":\"ec2\",\"driver\":\"ec2\",\"default\":"
+     "false,"
+     "\"available\":false,\"reason\":\"no credentials in the configuration\",\"types\":[]}]}"},
+    {"type.list",
+     "{\"types\":[{\"name\":\"php\",\"title\":\"PHP\",\"summary\":\"PHP applications behind a load "
+     "balancer\",\"icon\":"
+     "\"php\",\"code\":true,\"default_role\":\"backend\",\"roles\":[{\"name\":\"proxy\",\"title\":\"load "
+     "balancer\","
+     "\"min\":1,\"start\":1,\"max\":8},{\"name\":\"web\",\"title\":\"web "
+     "server\",\"min\":0,\"start\":0,\"max\":32},"
+     "{\"name\":\"backend\",\"title\":\"PHP\",\"min\":0,\"start\":0,\"max\":32}],\"settings\":[{\"name\":"
+     "\"memory_limit\",\"kind\":\"size\",\"default\":\"128M\",\"min\":1,\"max\":1000000000,\"help\":\"of a "
+     "script\"}]}]}"},
+    {"service.performance",
+     "{\"time\":1790000000000,\"request_rate\":120.5,\"error_rate\":0,\"throughput\":1048576.25,"
+     "\"response_time\":12.125}"},
+};
+
+static json_t *make_app(struct fake_director *f)
+{
+    json_t *manager = make_node(1, "", "ok");
+    json_object_set_new(manager, "kind", json_string("manager"));
+    json_object_set_new(manager, "service", json_null());
+    json_object_set_new(manager, "roles", json_array());
+    json_object_set_new(manager, "health", json_object());
+    return json_pack("{s:i,s:s,s:s,s:s,s:o,s:I,s:s,s:i,s:i,s:i,s:o}", "id", 2, "name", "shop", "owner", "ada",
+                     "state", "RUNNING", "error", json_null(), "created", (json_int_t)T(3000), "cloud",
+                     "local", "services", 1, "nodes", 5, "millicredits_per_hour", 5000, "manager", manager);
+}
+
+/* ---- answers ---- */
+
+static json_t *service_list(struct fake_director *f)
+{
+    json_t *list = json_array();
+    json_array_append_new(list, make_service(f));
+    if (f->two_services) {
+        json_t *other = make_service(f);
+        json_object_set_new(other, "id", json_integer(12));
+        json_object_set_new(other, "app", json_integer(5));
+        json_object_set_new(other, "app_name", json_string("blog"));
+        json_array_append_new(list, other);
+    }
+    return list;
+}
+
+static void begin(struct fake_director *f, const struct call *c, const json_t *args)
+{
+    free(f->op_call);
+    free(f->op_title);
+    f->op_call = xstrdup(c->id);
+    f->op_title = xstrdup(strcmp(c->id, "node.add") == 0 ? "Add 2 nodes" : c->summary);
+    f->op_phase = 1;
+    f->op_fails = f->fail_next;
+    f->fail_next = false;
+    const json_t *counts = json_object_get(args, "counts");
+    const char *role;
+    json_t *n;
+    json_object_foreach((json_t *)counts, role, n)
+    {
+        int64_t now = json_int(f->counts, role, 0), by = json_integer_value(n);
+        json_object_set_new(f->counts, role,
+                            json_integer(strcmp(c->id, "node.add") == 0 ? now + by : now - by));
+    }
+    if (strcmp(c->id, "service.start") == 0 || strcmp(c->id, "service.stop") == 0) {
+        free(f->state);
+        f->state = xstrdup(strcmp(c->id, "service.start") == 0 ? "RUNNING" : "STOPPED");
+    }
+}
+
+/* The answer to a call, NULL for an empty one. Called with the lock. */
+static int answer(struct fake_director *f, const struct call *c, const json_t *args, json_t **ret,
+                  struct err *e)
+{
+    if (f->canned[index_of(c)]) {
+        *ret = parse(f->canned[index_of(c)]);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(canned); i++) {
+        if (strcmp(canned[i].id, c->id) == 0) {
+            *ret = parse(canned[i].json);
+            return 0;
+        }
+    }
+    if (strcmp(c->id, "user.login") == 0) {
+        if (strcmp(json_str(args, "password", ""), "correct horse") != 0) {
+            return err_set(e, ERR_UNAUTHENTICATED, "user name or password is wrong");
+        }
+        *ret = json_pack("{s:s,s:o}", "token", FAKE_TOKEN, "user", parse(canned[3].json));
+    } else if (strcmp(c->id, "service.show") == 0 || strcmp(c->id, "app.show") == 0) {
+        bool service = c->id[0] == 's';
+        if (json_int(args, service ? "service" : "app", 0) != (service ? 3 : 2) || f->gone) {
+            return err_set(e, ERR_NOT_FOUND, "there is no %s with this id",
+                           service ? "service" : "application");
+        }
+        *ret = service ? make_service(f) : make_app(f);
+    } else if (strcmp(c->id, "service.list") == 0) {
+        *ret = json_pack("{s:o}", "services", service_list(f));
+    } else if (strcmp(c->id, "app.list") == 0) {
+        *ret = json_pack("{s:[o]}", "apps", make_app(f));
+    } else if (c->object && (strcmp(c->object, "service") == 0 || strcmp(c->object, "app") == 0)) {
+        *ret = strcmp(c->object, "service") == 0 ? make_service(f) : make_app(f);
+    } else if (strcmp(c->id, "node.list") == 0) {
+        *ret = json_pack("{s:o}", "nodes", make_nodes());
+    } else if (strcmp(c->id, "node.show") == 0) {
+        *ret = make_node(5, "web", "bad");
+    } else if (c->object && strcmp(c->object, "change") == 0) {
+        begin(f, c, args);
+        *ret = json_pack("{s:o,s:o}", "operation", make_operation(f), "service", make_service(f));
+    } else if (c->object && strcmp(c->object, "operation") == 0) {
+        if (f->op_phase == 0) {
+            begin(f, call_find("node.add"), NULL);
+        }
+        *ret = c->list ? json_pack("{s:[o]}", "operations", make_operation(f)) : make_operation(f);
+    } else if (c->answer == ANSWER_EMPTY) {
+        f->gone = f->gone || strcmp(c->id, "service.delete") == 0 || strcmp(c->id, "app.delete") == 0;
+        *ret = NULL;
+    } else {
+        return err_set(e, ERR_INTERNAL, "the fake director has no answer to %s", c->id);
+    }
+    return 0;
+}
+
+/* Every answer is one that the reference promises. */
+static void check_answer(const struct call *c, const json_t *v)
+{
+    _cleanup_err_ struct err e = {0};
+    int r = 0;
+    if (c->answer != ANSWER_JSON) {
+        return;
+    }
+    if (!c->list) {
+        r = api_object_check(c->object, v, &e);
+    }
+    size_t i;
+    json_t *item;
+    json_array_foreach(c->list ? json_object_get(v, c->list) : NULL, i, item)
+    {
+        r = r < 0 ? r : api_object_check(c->object, item, &e);
+    }
+    if (r < 0) {
+        fprintf(stderr, "fake director: %s: %s\n", c->id, e.message);
+        abort();
+    }
+}
+
+/* ---- events: each one moves the operation on ---- */
+
+struct stream {
+    struct fake_director *f;
+    bool told; /* the last event of this stream is out */
+};
+
+static int next_event(void *arg, struct buf *out)
+{
+    struct stream *s = arg;
+    struct fake_director *f = s->f;
+    if (s->told) {
+        return -1;
+    }
+    pthread_mutex_lock(&f->lock);
+    bool running = f->op_phase > 0 && f->op_phase < 9;
+    _cleanup_free_ char *text = NULL;
+    if (running) {
+        f->op_phase = f->op_phase >= (f->op_fails ? 2 : 3) ? 9 : f->op_phase + 1;
+        _cleanup_json_ json_t *op = make_operation(f);
+        text = json_text(op);
+        buf_addf(out, "event: operation\ndata: %s\n\n", text);
+    } else {
+        _cleanup_json_ json_t *service = make_service(f);
+        text = json_text(service);
+        buf_addf(
+            out,
+            "event: service\ndata: %s\n\nevent: history\nid: 40\ndata: {\"id\":40,\"time\":1790000000000,"
+            "\"service\":3,\"state\":\"RUNNING\",\"operation\":null,\"text\":\"all roles run\"}\n\n",
+            text);
+        s->told = true;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return 0;
+}
+
+/* ---- the server ---- */
+
+static int admit(void *arg, struct http_request *req, struct http_admission *ret, struct err *e)
+{
+    struct call_match m;
+    int r = call_match(http_method(req), http_path(req), &m, e);
+    if (r < 0) {
+        return r;
+    }
+    call_admission(m.call, ret);
+    return 0;
+}
+
+static void remember(struct fake_director *f, const struct call *c, struct http_request *req,
+                     const json_t *args)
+{
+    size_t len = 0;
+    const char *body = http_body(req, &len);
+    _cleanup_free_ char *all = json_text(args);
+    free(f->last[index_of(c)]);
+    f->last[index_of(c)] =
+        c->body == BODY_STREAM
+            ? str_printf("%s %s %s", http_method(req), http_path(req), all)
+            : str_printf("%s %s %.*s", http_method(req), http_path(req), (int)len, body ? body : "");
+    f->requests++;
+}
+
+static int archive_fd(void)
+{
+    char path[] = "/tmp/fake-archive-XXXXXX";
+    int fd = mkostemp(path, O_CLOEXEC);
+    (void)unlink(path);
+    if (fd < 0 || write(fd, "archive", 7) != 7) {
+        abort();
+    }
+    return fd;
+}
+
+static int handle(void *arg, struct http_request *req, struct err *e)
+{
+    struct fake_director *f = arg;
+    struct call_match m;
+    _cleanup_json_ json_t *args = NULL, *result = NULL;
+    int r = call_match(http_method(req), http_path(req), &m, e);
+    r = r < 0 ? r : call_args_from_request(&m, req, &args, e);
+    if (r < 0) {
+        return r;
+    }
+    const char *auth = http_header(req, "Authorization");
+    if (m.call->who != WHO_ANYONE && (!auth || strcmp(auth, "Bearer " FAKE_TOKEN) != 0)) {
+        return err_set(e, ERR_UNAUTHENTICATED, "log in first");
+    }
+    pthread_mutex_lock(&f->lock);
+    remember(f, m.call, req, args);
+    bool own = m.call->answer == ANSWER_EVENTS || m.call->answer == ANSWER_FILE;
+    r = own ? 0 : answer(f, m.call, args, &result, e);
+    pthread_mutex_unlock(&f->lock);
+    if (r < 0) {
+        return r;
+    }
+    if (m.call->answer == ANSWER_EVENTS) {
+        struct stream *s = xcalloc(1, sizeof(*s));
+        s->f = f;
+        return http_reply_stream(req, "text/event-stream", next_event, s, free);
+    }
+    if (m.call->answer == ANSWER_FILE) {
+        return http_reply_file(req, archive_fd(), "application/octet-stream", "shop-1.4.tar.gz");
+    }
+    if (!result) {
+        return http_reply_empty(req, m.call->status);
+    }
+    check_answer(m.call, result);
+    return http_reply_json(req, m.call->status, result);
+}
+
+struct fake_director *fake_director_new(void)
+{
+    struct fake_director *f = xcalloc(1, sizeof(*f));
+    _cleanup_err_ struct err e = {0};
+    pthread_mutex_init(&f->lock, NULL);
+    f->state = xstrdup("RUNNING");
+    f->counts = json_pack("{s:i,s:i,s:i}", "proxy", 1, "web", 1, "backend", 2);
+    struct http_server_config c = {
+        .address = "127.0.0.1", .spool_dir = "/tmp", .handler = {admit, handle, f}};
+    if (http_server_start(&c, &f->server, &e) < 0) {
+        fprintf(stderr, "fake director: %s\n", e.message);
+        abort();
+    }
+    return f;
+}
+
+void fake_director_free(struct fake_director *f)
+{
+    http_server_stop(f->server);
+    for (int i = 0; i < CALLS_MAX; i++) {
+        free(f->last[i]);
+        free(f->canned[i]);
+    }
+    free(f->op_call);
+    free(f->op_title);
+    free(f->state);
+    json_decref(f->counts);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
+int fake_director_port(const struct fake_director *f)
+{
+    return http_server_port(f->server);
+}
+
+void fake_director_fail_next(struct fake_director *f)
+{
+    f->fail_next = true;
+}
+
+void fake_director_set_state(struct fake_director *f, const char *state)
+{
+    free(f->state);
+    f->state = xstrdup(state);
+}
+
+void fake_director_two_services(struct fake_director *f, bool on)
+{
+    f->two_services = on;
+}
+
+void fake_director_answer(struct fake_director *f, const char *id, const char *json)
+{
+    int i = index_of(call_find(id));
+    free(f->canned[i]);
+    f->canned[i] = json ? xstrdup(json) : NULL;
+}
+
+char *fake_director_last(struct fake_director *f, const char *id)
+{
+    const char *s = f->last[index_of(call_find(id))];
+    return s ? xstrdup(s) : NULL;
+}
+
+int fake_director_count(struct fake_director *f)
+{
+    return f->requests;
+}

@@ -1,0 +1,30 @@
+/*
+ * A director made of the call table, for tests of the command line: plain HTTP on the loopback, one service,
+ * canned answers that are checked against the objects of the interface, operations that go on only while
+ * somebody listens.
+ */
+#pragma once
+
+#include "api/calls.h"
+#include "base/json.h"
+
+#define FAKE_NOW 1790000000000LL /* its clock stands still: 2026-09-21 14:13:20 UTC */
+#define FAKE_TOKEN "tok-0123456789"
+
+struct fake_director;
+struct fake_director *fake_director_new(void);
+void fake_director_free(struct fake_director *f);
+int fake_director_port(const struct fake_director *f);
+
+/* The next operation ends FAILED. */
+void fake_director_fail_next(struct fake_director *f);
+/* The service's state and, for ERROR, why. */
+void fake_director_set_state(struct fake_director *f, const char *state);
+/* Lists hold a second service of the same name in another application. */
+void fake_director_two_services(struct fake_director *f, bool on);
+/* Answers to `id` become this text instead of the canned one; NULL again takes it away. */
+void fake_director_answer(struct fake_director *f, const char *id, const char *json);
+/* The last request of this call as "METHOD PATH?QUERY BODY"; NULL when there was none. Caller frees. */
+char *fake_director_last(struct fake_director *f, const char *id);
+/* How many requests of any kind came. */
+int fake_director_count(struct fake_director *f);
