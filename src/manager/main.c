@@ -27,7 +27,7 @@ struct user_data {
 
 static int usage(FILE *out)
 {
-    fprintf(out, "Usage: conpaas-manager --user-data FILE --state-dir DIR [--log FILE] [--listen ADDRESS] [--port N]\n"
+    fprintf(out, "Usage: conpaas-manager [--user-data FILE] [--state-dir DIR] [--log FILE] [--listen ADDRESS] [--port N]\n"
                  "\n"
                  "Plans and converges the services of one application. Started by conpaas-agent.\n");
     return out == stdout ? 0 : 2;
@@ -67,7 +67,7 @@ static int read_arguments(int argc, char **argv, struct arguments *a)
             return -1;
         }
     }
-    return a->user_data && a->state_dir && optind == argc ? 0 : -1;
+    return optind == argc ? 0 : -1;
 }
 
 static int read_user_data(const char *path, struct user_data *u, struct err *e)
@@ -175,7 +175,11 @@ static int start(const struct arguments *a, struct user_data *u, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.listen = "0.0.0.0", .port = AGENT_PORT};
+    struct arguments a = {.user_data = "/etc/conpaas/user-data.json",
+                          .state_dir = "/var/lib/conpaas",
+                          .log = "/var/log/conpaas/manager.log",
+                          .listen = "0.0.0.0",
+                          .port = AGENT_PORT};
     struct user_data u = {.name = "", .address = ""};
     struct err e = {0};
     sigset_t set;
