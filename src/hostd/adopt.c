@@ -148,9 +148,7 @@ static int sweep(struct hostd *h, struct err *e)
 int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err *e)
 {
     _cleanup_free_ char *nodes = str_printf("%s/nodes", h->conf->state), *layers = str_printf("%s/layers", h->conf->state);
-    _cleanup_free_ int64_t *used = NULL;
     int adopted = 0, cleaned = 0, r;
-    size_t n;
 
     (void)pthread_mutex_init(&h->lock, NULL);
     (void)pthread_mutex_init(&h->volumes, NULL);
@@ -159,8 +157,7 @@ int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err 
         (r = fs_mkdirs(layers, 0700, e)) < 0 || (r = read_records(h, e)) < 0) {
         return r;
     }
-    used = indexes(h, &n);
-    if ((r = network_up(h->conf, used, n, e)) < 0 || (r = cgroup_up(h->conf, e)) < 0 ||
+    if ((r = network_up(h->conf, e)) < 0 || (r = cgroup_up(h->conf, e)) < 0 ||
         (r = launch_prepare(h->conf, e)) < 0 || (r = settle(h, &adopted, &cleaned, e)) < 0 ||
         (r = end_strangers(h, &cleaned, e)) < 0 || (r = sweep(h, e)) < 0) {
         return r;

@@ -30,7 +30,7 @@ static int destroy_recorded(const struct config *c, const char *boot, struct err
             n.pid = n.pid_start = 0;
             (void)str_copy(n.id, sizeof(n.id), de->d_name);
         }
-        n.index = 0; /* all interfaces and admissions go at once, below */
+        n.index = 0; /* all interfaces go at once, below */
         r = nodes_destroy(c, &n, e);
     }
     closedir(d);

@@ -227,6 +227,8 @@ static int start(const struct config *c, const struct record *n, const char *roo
     if (s.status < 0) {
         return s.status;
     }
+    /* Finding newuidmap, LXC would run it twice through a shell; root writes the maps itself. */
+    (void)unsetenv("PATH");
     (void)lxc->want_daemonize(lxc, true);
     (void)lxc->want_close_all_fds(lxc, true);
     if (!lxc->start(lxc, 0, NULL)) {

@@ -41,18 +41,15 @@ static void add_element(const struct config *c, struct buf *b, int64_t index)
     buf_addf(b, "\"%s\" . %s . %s", name, mac, address);
 }
 
-static void add_bridge_table(const struct config *c, const int64_t *indexes, size_t n, struct buf *b)
+static void add_bridge_table(const struct config *c, struct buf *b)
 {
     buf_addf(b, "table bridge %s\ndelete table bridge %s\ntable bridge %s {\n", c->table, c->table, c->table);
-    buf_adds(b, "  set nodes {\n    type ifname . ether_addr . ipv4_addr\n");
-    if (n > 0) {
-        buf_adds(b, "    elements = { ");
-        for (size_t i = 0; i < n; i++) {
-            buf_adds(b, i > 0 ? ", " : "");
-            add_element(c, b, indexes[i]);
-        }
-        buf_adds(b, " }\n");
+    buf_adds(b, "  set nodes {\n    type ifname . ether_addr . ipv4_addr\n    elements = { ");
+    for (int64_t i = 1; i <= c->max_nodes; i++) {
+        buf_adds(b, i > 1 ? ", " : "");
+        add_element(c, b, i);
     }
+    buf_adds(b, " }\n");
     buf_addf(b,
              "  }\n  chain source {\n    type filter hook prerouting priority -300; policy accept;\n"
              "    iifname != \"%sn*\" accept\n"
@@ -165,7 +162,7 @@ static int unforward(const struct config *c, struct err *e)
     return 0;
 }
 
-int network_up(const struct config *c, const int64_t *indexes, size_t n, struct err *e)
+int network_up(const struct config *c, struct err *e)
 {
     _cleanup_buf_ struct buf rules = {0};
     char text[18];
@@ -181,7 +178,7 @@ int network_up(const struct config *c, const int64_t *indexes, size_t n, struct 
         mac[i] = (uint8_t)v[i];
     }
     /* The rules come first: no node ever sends without them. */
-    add_bridge_table(c, indexes, n, &rules);
+    add_bridge_table(c, &rules);
     add_inet_table(c, &rules);
     r = nft(rules.data, e);
     if (r < 0) {
@@ -191,34 +188,12 @@ int network_up(const struct config *c, const int64_t *indexes, size_t n, struct 
     return r < 0 ? r : forward(c, e);
 }
 
-int network_admit(const struct config *c, int64_t index, struct err *e)
+int network_remove(const struct config *c, int64_t index, struct err *e)
 {
-    _cleanup_buf_ struct buf b = {0};
-
-    buf_addf(&b, "add element bridge %s nodes { ", c->table);
-    add_element(c, &b, index);
-    buf_adds(&b, " }\n");
-    return nft(b.data, e);
-}
-
-int network_expel(const struct config *c, int64_t index, struct err *e)
-{
-    _cleanup_buf_ struct buf b = {0};
     char name[CONFIG_IFNAME];
-    int r;
 
     config_ifname(c, index, name);
-    r = netlink_remove(name, e);
-    if (r < 0) {
-        return r;
-    }
-    /* Added first, so that deleting what is not there is no error. */
-    for (int i = 0; i < 2; i++) {
-        buf_addf(&b, "%s element bridge %s nodes { ", i == 0 ? "add" : "delete", c->table);
-        add_element(c, &b, index);
-        buf_adds(&b, " }\n");
-    }
-    return nft(b.data, e);
+    return netlink_remove(name, e);
 }
 
 static bool listed(int64_t index, const int64_t *indexes, size_t n)

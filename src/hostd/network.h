@@ -7,12 +7,11 @@
 
 #include "hostd/config.h"
 
-/* A list of the indexes in use; the rules for them are part of the set-up. */
-int network_up(const struct config *c, const int64_t *indexes, size_t n, struct err *e) WARN_UNUSED;
-/* Lets the node with this index send; call before it starts. Idempotent. */
-int network_admit(const struct config *c, int64_t index, struct err *e) WARN_UNUSED;
-/* Takes its interface and its admission away. Idempotent. */
-int network_expel(const struct config *c, int64_t index, struct err *e) WARN_UNUSED;
+/* Bridge, rules (for every index there can be: a node's interface, MAC and address follow from its index) and
+ * forwarding. Idempotent; running nodes do not notice. */
+int network_up(const struct config *c, struct err *e) WARN_UNUSED;
+/* Takes the interface of the node with this index away. Idempotent. */
+int network_remove(const struct config *c, int64_t index, struct err *e) WARN_UNUSED;
 /* Removes interfaces of indexes that are not in the list. */
 int network_sweep(const struct config *c, const int64_t *indexes, size_t n, struct err *e) WARN_UNUSED;
 /* Removes bridge, interfaces, tables and forwarding. Idempotent. */

@@ -197,7 +197,7 @@ int nodes_destroy(const struct config *c, const struct record *r, struct err *e)
     int rc = process_end_node(c, r->id, r->pid, r->pid_start, END_TIMEOUT_MS, e);
 
     if (rc < 0 || (rc = cgroup_remove_node(c, r->id, e)) < 0 ||
-        (rc = r->index > 0 ? network_expel(c, r->index, e) : 0) < 0) {
+        (rc = r->index > 0 ? network_remove(c, r->index, e) : 0) < 0) {
         return rc;
     }
     remove_lxc_lock(c, r->id);
@@ -279,7 +279,7 @@ static int bring_up(struct hostd *h, struct record *r, const char *user_data, st
     if (mkdir(dir, 0700) < 0) {
         return err_errno(e, errno, "cannot make %s", dir);
     }
-    if ((rc = record_write(h->conf, r, e)) < 0 || (rc = network_admit(h->conf, r->index, e)) < 0 ||
+    if ((rc = record_write(h->conf, r, e)) < 0 ||
         (rc = launch_node(h->conf, r->id, user_data, &r->pid, &r->pid_start, e)) < 0) {
         return rc;
     }
