@@ -7,7 +7,7 @@
 /* ---- arguments that many calls share ---- */
 
 #define PATH_ARG(word, of, text) \
-    {.name = word, .in = IN_PATH, .kind = PARAM_ID, .required = true, .thing = of, .help = text}
+    {.name = (word), .in = IN_PATH, .kind = PARAM_ID, .required = true, .thing = (of), .help = (text)}
 #define ARG_USER PATH_ARG("user", THING_USER, "user, by name or id")
 #define ARG_APP PATH_ARG("app", THING_APP, "application, by name or id")
 #define ARG_SERVICE PATH_ARG("service", THING_SERVICE, "service, by name, APPLICATION/NAME or id")
@@ -33,7 +33,7 @@
 #define ARG_PASSWORD \
     {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 256, \
      .help = "at least 8 bytes"}
-#define QUERY_ID(word, of, text) {.name = word, .in = IN_QUERY, .kind = PARAM_ID, .thing = of, .help = text}
+#define QUERY_ID(word, of, text) {.name = (word), .in = IN_QUERY, .kind = PARAM_ID, .thing = (of), .help = (text)}
 #define ARG_LIMIT \
     {.name = "limit", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = 1000, .fallback = "100", \
      .help = "at most so many, the newest"}

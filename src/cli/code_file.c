@@ -1,6 +1,7 @@
 /*
  * Code archives between this machine and the director: whole files, streamed.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -125,6 +126,7 @@ int code_download_run(struct cli *cli, struct command *c, struct err *e)
         return r;
     }
     const char *path = cli->output ? cli->output : name;
+    assert(path);
     if (!to_stdout) {
         /* A file of the version's own name is never replaced unasked; --output names one to be replaced. */
         fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (cli->output ? O_TRUNC : O_EXCL), 0644);

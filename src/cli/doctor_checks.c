@@ -116,7 +116,7 @@ static void look_programs(struct cli *cli, struct finding *ret)
         const char *program, *package;
     } wanted[] = {
         {"mmdebstrap", "mmdebstrap"}, {"ip", "iproute2"},  {"nft", "nftables"},     {"mount", "util-linux"},
-        {"mkfs.ext4", "e2fsprogs"},   {"lxc-info", "lxc"}, {"newuidmap", "uidmap"}, {"modprobe", "kmod"},
+        {"mkfs.ext4", "e2fsprogs"},   {"lxc-info", "lxc"}, {"newuidmap", "uidmap"},
     };
     static const char *const dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                        "/usr/bin",        "/sbin",          "/bin"};

@@ -167,7 +167,7 @@ static bool op_seen(void *arg, const json_t *item)
 {
     struct op_state *s = arg;
     json_decref(s->op);
-    s->op = json_incref((json_t *)(uintptr_t)item);
+    s->op = json_incref((json_t *)item);
     show_steps(s);
     return is_over(item);
 }
@@ -258,7 +258,7 @@ int follow_operation(struct cli *cli, const json_t *op, json_t **ret_op, struct 
 {
     _cleanup_(progress_freep) struct progress *p = progress_new(cli);
     struct op_state s = {.cli = cli, .progress = p, .last_line = clock_mono_ms()};
-    s.op = json_incref((json_t *)(uintptr_t)op);
+    s.op = json_incref((json_t *)op);
     struct follow f = {.object = "operation",
                        .show_call = "operation.show",
                        .seen = op_seen,

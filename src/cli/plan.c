@@ -90,11 +90,12 @@ static void plan_nodes(struct cli *cli, const struct command *c, bool add)
     const json_t *counts = json_object_get(c->args, "counts");
     int64_t change = sum_counts(counts) * (add ? 1 : -1);
     int64_t now = sum_counts(json_object_get(service, "counts"));
+    long long after = now + change;
     int64_t price = default_price(cli, json_str(service, "cloud", NULL));
     _cleanup_free_ char *words = counts_words(counts, add ? '+' : '-');
     _cleanup_free_ char *cost = price >= 0 ? cost_text(cli, change * price) : NULL;
-    cli_note(cli, "plan: %s (%lld -> %lld nodes)%s%s", words, (long long)now, (long long)(now + change),
-             cost ? "\n      " : "", cost ? cost : "");
+    cli_note(cli, "plan: %s (%lld -> %lld nodes)%s%s", words, (long long)now, after, cost ? "\n      " : "",
+             cost ? cost : "");
 }
 
 static void plan_start(struct cli *cli, const struct command *c)

@@ -42,6 +42,22 @@ static char *default_path(void)
     return str_printf("%s/.conpaas/config.json", home);
 }
 
+/* The file's members, borrowed from its JSON. */
+struct stored {
+    const char *url, *installation, *ca, *token, *username;
+};
+static const struct json_field stored_fields[] = {
+    {.name = "url", .kind = JSON_F_STRING, .offset = offsetof(struct stored, url), .max = 300},
+    {.name = "installation",
+     .kind = JSON_F_STRING,
+     .offset = offsetof(struct stored, installation),
+     .max = 64},
+    {.name = "ca", .kind = JSON_F_STRING, .offset = offsetof(struct stored, ca), .max = 16384},
+    {.name = "token", .kind = JSON_F_STRING, .offset = offsetof(struct stored, token), .max = 300},
+    {.name = "username", .kind = JSON_F_STRING, .offset = offsetof(struct stored, username), .max = 64},
+    {.name = NULL},
+};
+
 static int read_file(struct settings *s, struct err *e)
 {
     struct stat st;
@@ -57,17 +73,8 @@ static int read_file(struct settings *s, struct err *e)
     int r = fs_read(s->path, CONFIG_MAX, &text, e);
     r = r < 0 ? r : json_parse(text.data, text.len, CONFIG_MAX, &j, e);
     mem_wipe(text.data, text.len);
-    struct {
-        const char *url, *installation, *ca, *token, *username;
-    } v = {NULL, NULL, NULL, NULL, NULL};
-#define FIELD(m, most)                                                                                       \
-    {                                                                                                        \
-        .name = #m, .kind = JSON_F_STRING, .offset = (size_t)((char *)&v.m - (char *)&v), .max = most        \
-    }
-    const struct json_field fields[] = {FIELD(url, 300),   FIELD(installation, 64), FIELD(ca, 16384),
-                                        FIELD(token, 300), FIELD(username, 64),     {.name = NULL}};
-#undef FIELD
-    r = r < 0 ? r : json_read(j, fields, &v, e);
+    struct stored v = {.url = NULL};
+    r = r < 0 ? r : json_read(j, stored_fields, &v, e);
     if (r < 0) {
         return err_wrap(e, r, "%s", s->path);
     }

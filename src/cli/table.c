@@ -194,7 +194,7 @@ void table_print(struct table *t, const struct term *term)
     shrink_to(t, w, term->width);
     struct cell head[TABLE_COLUMNS_MAX] = {0};
     for (int c = 0; c < t->n; c++) {
-        head[c] = (struct cell){.text = (char *)(uintptr_t)t->columns[c].title, .colour = COLOUR_BOLD};
+        head[c] = (struct cell){.text = (char *)t->columns[c].title, .colour = COLOUR_BOLD};
     }
     print_row(t, term, head, w);
     for (size_t i = 0; i + (size_t)t->n <= t->used; i += (size_t)t->n) {

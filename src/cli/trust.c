@@ -15,7 +15,7 @@ void authority_done(struct authority *a)
 int trust_fingerprint(const char *pem, char hex[SHA256_HEX], struct err *e)
 {
     gnutls_x509_crt_t crt;
-    gnutls_datum_t in = {.data = (unsigned char *)(uintptr_t)pem, .size = (unsigned)strlen(pem)};
+    gnutls_datum_t in = {.data = (unsigned char *)pem, .size = (unsigned)strlen(pem)};
     gnutls_datum_t der = {.data = NULL};
     if (gnutls_x509_crt_init(&crt) < 0) {
         return err_set(e, ERR_INTERNAL, "the TLS library does not start");

@@ -31,7 +31,7 @@ static bool seen(void *arg, const json_t *item)
         w->since = now;
     }
     json_decref(w->last);
-    w->last = json_incref((json_t *)(uintptr_t)item);
+    w->last = json_incref((json_t *)item);
     progress_active(w->progress, state, w->since);
     return w->wanted ? str_eq(state, w->wanted) || str_eq(state, "ERROR") : is_lasting(state);
 }

@@ -45,7 +45,7 @@ static int haproxy_write_config(struct role_engine *r, const struct buf *text, b
     _cleanup_free_ char *candidate = haproxy_path(r, "haproxy.cfg.new");
     int rc = check ? fs_write_atomic(candidate, text->data, text->len, 0600, e) : 0;
     if (rc == 0 && check) {
-        const char *const argv[] = {"haproxy", "-c", "-q", "-f", candidate, NULL};
+        const char *const argv[] = {"haproxy", "-c", "-f", candidate, NULL};
         rc = proc_run_ok(argv, 15000, e);
         (void)unlink(candidate);
         if (rc < 0) {

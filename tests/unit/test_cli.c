@@ -90,6 +90,7 @@ static int run_with(struct world *w, const char *line, const char *input, bool c
     size_t out_len = 0, err_len = 0;
     char **argv = str_split(line, ' ');
     int argc = (int)strv_len(argv);
+    assert_non_null(argv[0]);
     for (char **a = argv; *a; a++) {
         for (char *c = *a; *c; c++) {
             *c = *c == '`' ? ' ' : *c;
@@ -98,7 +99,7 @@ static int run_with(struct world *w, const char *line, const char *input, bool c
     free(w->out);
     free(w->err);
     struct cli cli = {.term = {.width = 80, .utf8 = true, .now_ms = FAKE_NOW}};
-    cli.term.in = fmemopen((void *)(uintptr_t)(input ? input : "\n"), input ? strlen(input) : 1, "r");
+    cli.term.in = fmemopen((void *)(input ? input : "\n"), input ? strlen(input) : 1, "r");
     cli.term.out = open_memstream(&w->out, &out_len);
     cli.term.err = open_memstream(&w->err, &err_len);
     cli.term.out_colour = cli.term.err_colour = colours;

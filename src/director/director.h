@@ -1,0 +1,71 @@
+/*
+ * The director: what its parts share.  One of it a process; passed down, never global.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "cloud/cloud_driver.h"
+#include "director/ca.h"
+#include "director/config.h"
+#include "director/limit.h"
+#include "director/world.h"
+#include "net/http_server.h"
+#include "store/store.h"
+
+#define CLOUDS_MAX 16
+
+/* A configured cloud. One that can not be opened is kept with the reason: its nodes are still on record. */
+struct director_cloud {
+    char name[CLOUD_NAME_MAX];
+    char driver[CLOUD_NAME_MAX];
+    bool available;
+    char *reason;
+    struct cloud cloud;
+    const struct cloud_type *types; /* borrowed from the driver */
+    size_t n_types;
+};
+
+struct provision;
+
+struct director {
+    struct config config;
+    const char *config_path;
+    struct store *store;
+    struct store_info info;
+    struct ca *ca;
+    struct world *world;
+    int n_clouds;
+    struct director_cloud clouds[CLOUDS_MAX];
+    struct limit *login_limit, *register_limit;
+    sem_t hashing;  /* how many passwords are hashed at once */
+    char *url;      /* how people reach it, no slash at the end */
+    char *node_name, *node_address; /* name in the certificate, ADDRESS:PORT for nodes */
+    int64_t started_ms;
+    atomic_bool recovery; /* after a restore: nothing is created or destroyed */
+    atomic_int_fast64_t next_question;
+
+    struct http_server *users, *nodes;
+    struct provision *provision;
+    pthread_t ticker;
+    pthread_mutex_t tick_lock;
+    pthread_cond_t tick;
+    bool ticker_runs, woken, stopping;
+};
+
+/* Everything but the listeners and threads: also what the administrator's commands use. */
+int director_open(struct director *d, const char *config_path, struct err *e) WARN_UNUSED;
+/* Clouds, world, listeners, threads. */
+int director_start(struct director *d, struct err *e) WARN_UNUSED;
+/* Comes to an end in order: no new requests, those under way end, threads, store. Fine after a failed start. */
+void director_stop(struct director *d);
+
+/* Something may be due earlier than the ticker thinks. */
+void director_wake(struct director *d);
+struct director_cloud *director_cloud(struct director *d, const char *name);
+/* Millicredits an hour of a type of a cloud; "" is the default type. */
+int64_t director_price(struct director *d, const char *cloud, const char *type);
+/* The name if it is a configured and available cloud, the default for NULL. */
+int director_pick_cloud(struct director *d, const char *name, const char **ret, struct err *e) WARN_UNUSED;

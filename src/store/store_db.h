@@ -1,0 +1,32 @@
+/*
+ * The inside of struct store, for the files of this folder.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/db.h"
+#include "store/store.h"
+
+struct store {
+    char *dir;
+    struct db w, r;
+    pthread_mutex_t write, read;
+    pthread_t writer; /* valid while writing */
+    atomic_bool writing;
+    int64_t next_id, next_id_stored;
+    int64_t commits, marked;
+    struct store_info info;
+};
+
+/* The connection this thread reads from, locked; give it back with store_read_end. */
+struct db *store_read(struct store *s);
+void store_read_end(struct store *s, struct db *db);
+/* The connection of the running transaction of this thread. */
+struct db *store_writer(struct store *s);
+/* Notes that the schema's counter file says: commits, incarnation. */
+int store_mark_read(const char *dir, int64_t *ret_commits, int64_t *ret_incarnation, struct err *e) WARN_UNUSED;
+int store_mark_write(const char *dir, int64_t commits, int64_t incarnation, struct err *e) WARN_UNUSED;
+/* One row of the ledger and the balance with it. ERR_EXISTS: it is there already; ERR_CREDIT: too little left. */
+int store_ledger_add(struct store *s, const struct ledger_row *r, struct err *e) WARN_UNUSED;
