@@ -7,16 +7,18 @@
 #include "api/objects.h"
 #include "api/validate.h"
 #include "net/http_server.h"
+#include "net/tls.h"
 
 #define CALLS_MAX 80
 
 struct fake_director {
     struct http_server *server;
+    char *ca; /* with TLS */
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     char *state;
     json_t *counts;
-    bool fail_next, two_services;
+    bool fail_next, two_services, frozen;
+    char *key, *cert;
     /* the one operation */
     char *op_call, *op_title;
     int op_phase; /* 0 = none, 1.. = steps, 9 = over */
@@ -370,6 +372,13 @@ static int next_event(void *arg, struct buf *out)
     pthread_mutex_lock(&f->lock);
     bool running = f->op_phase > 0 && f->op_phase < 9;
     _cleanup_free_ char *text = NULL;
+    if (f->frozen) {
+        struct timespec ts = {.tv_nsec = 50000000}; /* as a stream on which nothing happens */
+        pthread_mutex_unlock(&f->lock);
+        nanosleep(&ts, NULL);
+        buf_adds(out, ": silence\n\n");
+        return 0;
+    }
     if (running) {
         f->op_phase = f->op_phase >= (f->op_fails ? 2 : 3) ? 9 : f->op_phase + 1;
         _cleanup_json_ json_t *op = make_operation(f);
@@ -464,20 +473,80 @@ static int handle(void *arg, struct http_request *req, struct err *e)
     return http_reply_json(req, m.call->status, result);
 }
 
-struct fake_director *fake_director_new(void)
+static void start(struct fake_director *f, int port)
 {
-    struct fake_director *f = xcalloc(1, sizeof(*f));
     _cleanup_err_ struct err e = {0};
-    pthread_mutex_init(&f->lock, NULL);
-    f->state = xstrdup("RUNNING");
-    f->counts = json_pack("{s:i,s:i,s:i}", "proxy", 1, "web", 1, "backend", 2);
-    struct http_server_config c = {
-        .address = "127.0.0.1", .spool_dir = "/tmp", .handler = {admit, handle, f}};
+    struct http_server_config c = {.address = "127.0.0.1",
+                                   .port = (uint16_t)port,
+                                   .key_pem = f->key,
+                                   .cert_pem = f->cert,
+                                   .spool_dir = "/tmp",
+                                   .handler = {admit, handle, f}};
     if (http_server_start(&c, &f->server, &e) < 0) {
         fprintf(stderr, "fake director: %s\n", e.message);
         abort();
     }
+}
+
+static struct fake_director *make(void)
+{
+    struct fake_director *f = xcalloc(1, sizeof(*f));
+    pthread_mutex_init(&f->lock, NULL);
+    f->state = xstrdup("RUNNING");
+    f->counts = json_pack("{s:i,s:i,s:i}", "proxy", 1, "web", 1, "backend", 2);
     return f;
+}
+
+struct fake_director *fake_director_new(void)
+{
+    struct fake_director *f = make();
+    start(f, 0);
+    return f;
+}
+
+static void must(int r)
+{
+    if (r < 0) {
+        abort();
+    }
+}
+
+struct fake_director *fake_director_new_tls(const char *installation, int port)
+{
+    struct fake_director *f = make();
+    _cleanup_free_ char *ca_key = NULL, *csr = NULL, *name = str_printf("director.%s", installation);
+    must(tls_ca_new(installation, &ca_key, &f->ca, NULL));
+    must(tls_key_new(&f->key, NULL));
+    must(tls_csr_new(f->key, name, &csr, NULL));
+    struct tls_leaf leaf = {.dns_name = name, .server = true, .days = 1};
+    random_bytes(leaf.serial, sizeof(leaf.serial));
+    must(tls_ca_sign(ca_key, f->ca, csr, &leaf, &f->cert, NULL));
+    _cleanup_json_ json_t *shown =
+        json_pack("{s:s,s:s,s:s}", "installation", installation, "certificate", f->ca, "fingerprint", "");
+    _cleanup_free_ char *text = json_text(shown);
+    fake_director_answer(f, "director.ca", text);
+    start(f, port);
+    return f;
+}
+
+void fake_director_freeze(struct fake_director *f, bool on)
+{
+    pthread_mutex_lock(&f->lock);
+    f->frozen = on;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fake_director_restart(struct fake_director *f)
+{
+    int port = http_server_port(f->server);
+    http_server_stop(f->server);
+    fake_director_freeze(f, false);
+    start(f, port);
+}
+
+const char *fake_director_ca(const struct fake_director *f)
+{
+    return f->ca;
 }
 
 void fake_director_free(struct fake_director *f)
@@ -487,6 +556,9 @@ void fake_director_free(struct fake_director *f)
         free(f->last[i]);
         free(f->canned[i]);
     }
+    free(f->ca);
+    free(f->key);
+    free(f->cert);
     free(f->op_call);
     free(f->op_title);
     free(f->state);
@@ -525,8 +597,11 @@ void fake_director_answer(struct fake_director *f, const char *id, const char *j
 
 char *fake_director_last(struct fake_director *f, const char *id)
 {
+    pthread_mutex_lock(&f->lock);
     const char *s = f->last[index_of(call_find(id))];
-    return s ? xstrdup(s) : NULL;
+    char *copy = s ? xstrdup(s) : NULL;
+    pthread_mutex_unlock(&f->lock);
+    return copy;
 }
 
 int fake_director_count(struct fake_director *f)

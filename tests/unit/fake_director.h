@@ -13,9 +13,16 @@
 
 struct fake_director;
 struct fake_director *fake_director_new(void);
+/* With TLS: a new authority of its own, a certificate for director.INSTALLATION, on this port (0: any free one). */
+struct fake_director *fake_director_new_tls(const char *installation, int port);
+const char *fake_director_ca(const struct fake_director *f);
 void fake_director_free(struct fake_director *f);
 int fake_director_port(const struct fake_director *f);
 
+/* Streams stay silent and open, operations do not go on, until the director restarts. */
+void fake_director_freeze(struct fake_director *f, bool on);
+/* Stops answering and starts again on the same port, with the same authority. */
+void fake_director_restart(struct fake_director *f);
 /* The next operation ends FAILED. */
 void fake_director_fail_next(struct fake_director *f);
 /* The service's state and, for ERROR, why. */

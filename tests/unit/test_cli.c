@@ -90,7 +90,6 @@ static int run_with(struct world *w, const char *line, const char *input, bool c
     size_t out_len = 0, err_len = 0;
     char **argv = str_split(line, ' ');
     int argc = (int)strv_len(argv);
-    assert_non_null(argv[0]);
     for (char **a = argv; *a; a++) {
         for (char *c = *a; *c; c++) {
             *c = *c == '`' ? ' ' : *c;
@@ -103,7 +102,7 @@ static int run_with(struct world *w, const char *line, const char *input, bool c
     cli.term.out = open_memstream(&w->out, &out_len);
     cli.term.err = open_memstream(&w->err, &err_len);
     cli.term.out_colour = cli.term.err_colour = colours;
-    w->code = strcmp(argv[0], "conpaas") == 0 ? cli_main(&cli, argc, argv) : deck_main(&cli, argc, argv);
+    w->code = str_eq(argv[0], "conpaas") ? cli_main(&cli, argc, argv) : deck_main(&cli, argc, argv);
     cli_done(&cli);
     fclose(cli.term.in);
     fclose(cli.term.out);
