@@ -13,7 +13,7 @@ struct progress {
     bool shown, live;
     pthread_mutex_t lock;
     char *active;
-    int64_t since, bar_drawn;
+    int64_t since, bar_drawn, bar_done;
     bool dirty; /* the terminal's line holds something of ours */
 };
 
@@ -127,9 +127,11 @@ void progress_note(struct progress *p, const char *text)
 void progress_bytes(struct progress *p, int64_t done, int64_t total)
 {
     int64_t now = clock_mono_ms();
-    if (!p->live || total <= 0 || (done < total && now - p->bar_drawn < BAR_EVERY_MS)) {
+    if (!p->live || total <= 0 || done == p->bar_done ||
+        (done < total && now - p->bar_drawn < BAR_EVERY_MS)) {
         return;
     }
+    p->bar_done = done;
     p->bar_drawn = now;
     int filled = (int)(done * BAR_COLUMNS / total);
     const struct term *t = &p->cli->term;
