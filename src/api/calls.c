@@ -33,7 +33,8 @@
 #define ARG_PASSWORD \
     {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 256, \
      .help = "at least 8 bytes"}
-#define QUERY_ID(word, of, text) {.name = (word), .in = IN_QUERY, .kind = PARAM_ID, .thing = (of), .help = (text)}
+#define QUERY_ID(word, of, text) \
+    {.name = (word), .in = IN_QUERY, .kind = PARAM_ID, .thing = (of), .help = (text)}
 #define ARG_LIMIT \
     {.name = "limit", .in = IN_QUERY, .kind = PARAM_INT, .min = 1, .max = 1000, .fallback = "100", \
      .help = "at most so many, the newest"}

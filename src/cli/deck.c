@@ -54,12 +54,15 @@ static int not_offered(struct deck *d, const char *const *values, char *const *r
 
 // clang-format off
 static const struct deck_action actions[] = {
-    {.name = "add_nodes", .summary = "add nodes to the service", .options = ROLE_OPTIONS("add"), .run = add_nodes},
-    {.name = "get_configuration", .summary = "show the settings and the active code version", .run = get_configuration},
+    {.name = "add_nodes", .summary = "add nodes to the service", .options = ROLE_OPTIONS("add"),
+     .run = add_nodes},
+    {.name = "get_configuration", .summary = "show the settings and the active code version",
+     .run = get_configuration},
     {.name = "get_log", .summary = "show the manager's log", .run = get_log,
      .options = {{'n', "lines", "N", "the last N lines (100)"}}},
     {.name = "get_node_info", .summary = "show a node", .arguments = "NODE", .run = get_node_info},
-    {.name = "get_service_history", .summary = "show what happened to the service", .run = get_service_history},
+    {.name = "get_service_history", .summary = "show what happened to the service",
+     .run = get_service_history},
     {.name = "get_service_info", .summary = "show state and type of the service", .run = get_service_info},
     {.name = "get_service_performance", .summary = "show request rate, errors and response time",
      .run = get_service_performance},
@@ -73,10 +76,12 @@ static const struct deck_action actions[] = {
     {.name = "startup", .summary = "start the service", .run = start_or_stop},
     {.name = "update_java_configuration", .summary = "make a code version the active one", .type = "java",
      .options = {{'c', "code", "VERSION", "code version"}}, .run = not_offered},
-    {.name = "update_php_configuration", .summary = "make a code version the active one, change settings", .type = "php",
+    {.name = "update_php_configuration", .summary = "make a code version the active one, change settings",
+     .type = "php",
      .arguments = "[KEY=VALUE ...]", .options = {{'c', "code", "VERSION", "code version to make active"}},
      .run = update_php_configuration},
-    {.name = "upload_authorized_key", .summary = "allow a key to push code", .arguments = "FILE", .run = not_offered},
+    {.name = "upload_authorized_key", .summary = "allow a key to push code", .arguments = "FILE",
+     .run = not_offered},
     {.name = "upload_code_version", .summary = "upload an archive as a new code version", .arguments = "FILE",
      .options = {{'d', "description", "TEXT", "one line about it"}}, .run = upload_code_version},
 };

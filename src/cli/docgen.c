@@ -240,8 +240,8 @@ static void write_man(void)
     for (int code = 1; code < 12; code++) {
         struct buf words = {0};
 #define X(sym, value, word, status, exit_code)                                                               \
-    if ((exit_code) == code) {                                                                                 \
-        buf_addf(&words, "%s%s", words.len ? ", " : "", (word));                                               \
+    if ((exit_code) == code) {                                                                               \
+        buf_addf(&words, "%s%s", words.len ? ", " : "", (word));                                             \
     }
         ERR_TABLE(X)
 #undef X
