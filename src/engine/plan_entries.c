@@ -125,6 +125,9 @@ static void choose_entries(struct planner *p, const struct id_set *listed)
             set_add(&p->new_entries, p->s->nodes[i].id);
         }
     }
+    if (p->new_entries.n == 0) {
+        p->new_entries = *listed; /* never an empty list while running: there is nothing better to say */
+    }
 }
 
 void plan_entries(struct planner *p)
