@@ -188,6 +188,8 @@ static void set_logs(struct settings *s, const struct config *c, const struct re
 
     set(s, "lxc.log.file", "%s", log);
     set(s, "lxc.log.level", "WARN");
+    /* A node outlives its monitor. */
+    set(s, "lxc.monitor.signal.pdeath", "0");
     set(s, "lxc.console.logfile", "%s", console);
     set(s, "lxc.console.size", "128KB");
 }

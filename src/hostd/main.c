@@ -215,6 +215,9 @@ int main(int argc, char **argv)
     if (r < 0) {
         (void)fprintf(stderr, "conpaas-hostd: %s%s%s\n", e.message, e.hint ? " " : "", e.hint ? e.hint : "");
     }
+    if (o.action == VOLUME_ATTACH || o.action == VOLUME_DETACH) {
+        _exit(r < 0); /* we are in a node's name spaces now: run nothing more there */
+    }
     config_done(&c);
     return r < 0 ? 1 : r;
 }

@@ -402,6 +402,8 @@ static void check_killed_monitor(void **state)
     while (process_parent(n.pid) == monitor) {
         (void)poll(NULL, 0, 5);
     }
+    /* A program in it still answers: it is not just dying slowly. */
+    assert_int_equal(INSIDE(&n, NULL, "true"), 0);
     assert_state(f, n.id, "RUNNING");
     terminate(f, n.id);
     assert_false(process_alive(n.pid, n.pid_start));
