@@ -123,6 +123,7 @@ static int setting_json(const struct conf_key *k, const json_t *v, void *target,
 
 int cloud_settings(const struct conf_key *schema, const json_t *settings, void *target, struct err *e)
 {
+    _cleanup_json_ json_t *all = json_deep_copy(settings);
     const char *name;
     json_t *v;
     int r = 0;
@@ -130,7 +131,7 @@ int cloud_settings(const struct conf_key *schema, const json_t *settings, void *
     for (const struct conf_key *k = schema; r == 0 && k->key; k++) {
         r = k->fallback ? setting_text(k, k->fallback, target, e) : 0;
     }
-    json_object_foreach((json_t *)(uintptr_t)settings, name, v)
+    json_object_foreach(all, name, v)
     {
         const struct conf_key *k = find_key(schema, name);
         if (r < 0) {

@@ -38,8 +38,8 @@ struct sim {
 };
 
 #define KEY(name, k, member, def, lo, hi, text)                                                              \
-    {.section = "cloud *", .key = name, .kind = k, .offset = offsetof(struct settings, member), .fallback = def,   \
-     .min = lo, .max = hi, .help = text}
+    {.section = "cloud *", .key = (name), .kind = (k), .offset = offsetof(struct settings, member),          \
+     .fallback = (def), .min = (lo), .max = (hi), .help = (text)}
 static const struct conf_key keys[] = {
     KEY("types", CONF_STRING, types, TYPES_DEFAULT, 0, 4096, "local, sim: instance types; the first is the default"),
     KEY("script", CONF_STRING, script, "", 0, 4096, "sim: faults, like create:2=quota poll:5=lose list:*=retry"),

@@ -1,5 +1,6 @@
 #include "hostd/calls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -94,7 +95,7 @@ struct type_args {
 };
 
 #define ARG(n, k, member, need, lo, hi)                                                                      \
-    {.name = n, .kind = k, .offset = offsetof(struct args, member), .required = need, .min = lo, .max = hi}
+    {.name = (n), .kind = (k), .offset = offsetof(struct args, member), .required = (need), .min = (lo), .max = (hi)}
 #define CALL ARG("call", JSON_F_STRING, call, true, 1, 32)
 #define TOKEN ARG("token", JSON_F_STRING, token, true, 1, CLOUD_TOKEN_MAX - 1)
 #define OWNER ARG("owner", JSON_F_STRING, owner, false, 1, CLOUD_NAME_MAX - 1)
@@ -114,7 +115,7 @@ static const struct json_field create_args[] = {
     END,
 };
 #define TYPE(n, member, lo, hi)                                                                              \
-    {.name = n, .kind = JSON_F_INT, .offset = offsetof(struct type_args, member), .required = true, .min = lo, .max = hi}
+    {.name = (n), .kind = JSON_F_INT, .offset = offsetof(struct type_args, member), .required = true, .min = (lo), .max = (hi)}
 static const struct json_field type_fields[] = {
     TYPE("millicores", millicores, 10, 1000000),
     TYPE("memory_mb", memory_mb, 16, 16 << 20),
@@ -338,6 +339,7 @@ char *calls_answer(struct hostd *h, const char *line, size_t len)
                e.message);
         return calls_error(r, e.message);
     }
+    assert(call); /* only a call of the table can succeed */
     log_at(call->changes ? LOG_INFO : LOG_DEBUG, &ctx, "%s done ms=%lld", call->name,
            (long long)(clock_mono_ms() - begun));
     return encode("ok", ok);

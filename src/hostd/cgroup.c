@@ -17,7 +17,8 @@ struct hierarchy {
 };
 
 /* Calls f for every cgroup mount of this machine. */
-static int each_hierarchy(int (*f)(void *arg, const struct hierarchy *h, struct err *e), void *arg, struct err *e)
+static int each_hierarchy(int (*f)(const void *arg, const struct hierarchy *h, struct err *e), const void *arg,
+                          struct err *e)
 {
     _cleanup_buf_ struct buf b = {0};
     char **lines;
@@ -47,7 +48,7 @@ static int write_text(const char *dir, const char *file, const char *text)
     return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-static int delegate(void *arg, const struct hierarchy *h, struct err *e)
+static int delegate(const void *arg, const struct hierarchy *h, struct err *e)
 {
     static const char *const controllers[] = {"+cpu", "+memory", "+pids"};
     const struct config *c = arg;
@@ -76,7 +77,7 @@ static int delegate(void *arg, const struct hierarchy *h, struct err *e)
 
 int cgroup_up(const struct config *c, struct err *e)
 {
-    return each_hierarchy(delegate, (void *)(uintptr_t)c, e);
+    return each_hierarchy(delegate, c, e);
 }
 
 /* A group whose last process has just died can still be busy for a moment. */
@@ -142,7 +143,7 @@ static bool chosen(const char *name, const struct removal *rm)
     return name[0] == 'n';
 }
 
-static int remove_node_in(void *arg, const struct hierarchy *h, struct err *e)
+static int remove_node_in(const void *arg, const struct hierarchy *h, struct err *e)
 {
     const struct removal *rm = arg;
     _cleanup_free_ char *dir = str_printf("%s/%s", h->mount, rm->c->cgroup);
@@ -177,7 +178,7 @@ int cgroup_sweep(const struct config *c, char *const *ids, size_t n, struct err 
     return each_hierarchy(remove_node_in, &rm, e);
 }
 
-static int down_in(void *arg, const struct hierarchy *h, struct err *e)
+static int down_in(const void *arg, const struct hierarchy *h, struct err *e)
 {
     const struct config *c = arg;
     _cleanup_free_ char *dir = str_printf("%s/%s", h->mount, c->cgroup);
@@ -187,7 +188,7 @@ static int down_in(void *arg, const struct hierarchy *h, struct err *e)
 
 int cgroup_down(const struct config *c, struct err *e)
 {
-    return each_hierarchy(down_in, (void *)(uintptr_t)c, e);
+    return each_hierarchy(down_in, c, e);
 }
 
 struct left {
@@ -195,7 +196,7 @@ struct left {
     struct buf *out;
 };
 
-static int left_in(void *arg, const struct hierarchy *h, struct err *e)
+static int left_in(const void *arg, const struct hierarchy *h, struct err *e)
 {
     const struct left *l = arg;
     _cleanup_free_ char *dir = str_printf("%s/%s", h->mount, l->c->cgroup);

@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define KEY(sec, name, k, field, def, ...)                                                                   \
-    {.section = sec, .key = name, .kind = k, .offset = offsetof(struct config, field), .fallback = def, __VA_ARGS__}
+    {.section = (sec), .key = (name), .kind = (k), .offset = offsetof(struct config, field), .fallback = (def), __VA_ARGS__}
 
 static const struct conf_key schema[] = {
     KEY("hostd", "installation", CONF_STRING, installation, "conpaas", .min = 1, .max = 16,
@@ -184,12 +184,23 @@ void config_address(const struct config *c, int64_t index, char ret[CONFIG_ADDRE
 }
 
 /* Locally administered, derived from the address: unique on the bridge without any book-keeping. */
-void config_mac(const struct config *c, int64_t index, char ret[18])
+void config_mac_bytes(const struct config *c, int64_t index, uint8_t ret[6])
 {
     uint32_t a = address_of(c, index);
 
-    (void)snprintf(ret, 18, "0a:58:%02x:%02x:%02x:%02x", (a >> 24) & 0xffu, (a >> 16) & 0xffu, (a >> 8) & 0xffu,
-                   a & 0xffu);
+    ret[0] = 0x0a;
+    ret[1] = 0x58;
+    for (int i = 0; i < 4; i++) {
+        ret[2 + i] = (uint8_t)(a >> (24 - 8 * i));
+    }
+}
+
+void config_mac(const struct config *c, int64_t index, char ret[18])
+{
+    uint8_t b[6];
+
+    config_mac_bytes(c, index, b);
+    (void)snprintf(ret, 18, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
 }
 
 void config_ifname(const struct config *c, int64_t index, char ret[CONFIG_IFNAME])

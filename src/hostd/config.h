@@ -36,5 +36,6 @@ void config_dump(FILE *out);
  * gateway. */
 void config_address(const struct config *c, int64_t index, char ret[CONFIG_ADDRESS]);
 void config_mac(const struct config *c, int64_t index, char ret[18]);
+void config_mac_bytes(const struct config *c, int64_t index, uint8_t ret[6]);
 void config_ifname(const struct config *c, int64_t index, char ret[CONFIG_IFNAME]);
 int64_t config_uid(const struct config *c, int64_t index);

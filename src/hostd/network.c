@@ -92,18 +92,22 @@ static void add_inet_table(const struct config *c, struct buf *b)
 /* Name of the interface of the default route; false when there is none. */
 static bool default_route(char name[CONFIG_IFNAME])
 {
-    _cleanup_(fclosep) FILE *f = fopen("/proc/net/route", "re");
-    char line[256];
-    unsigned long dest, mask;
-    unsigned flags;
+    _cleanup_buf_ struct buf b = {0};
+    bool found = false;
+    char **lines;
 
-    while (f && fgets(line, sizeof(line), f)) {
-        if (sscanf(line, "%15s %lx %*x %x %*d %*d %*d %lx", name, &dest, &flags, &mask) == 4 &&
-            dest == 0 && mask == 0 && (flags & 1)) {
-            return true;
-        }
+    if (fs_read("/proc/net/route", 1 << 20, &b, NULL) < 0) {
+        return false;
     }
-    return false;
+    lines = str_split(b.data ? b.data : "", '\n');
+    for (char **l = lines; *l && !found; l++) {
+        char **f = str_split(*l, '\t'); /* interface, destination, gateway, flags, ..., mask at 7 */
+        found = strv_len(f) > 7 && str_eq(f[1], "00000000") && str_eq(f[7], "00000000") &&
+                str_copy(name, CONFIG_IFNAME, f[0]);
+        strv_free(f);
+    }
+    strv_free(lines);
+    return found;
 }
 
 static int forwarding_of(const char *ifname)
@@ -165,18 +169,10 @@ static int unforward(const struct config *c, struct err *e)
 int network_up(const struct config *c, struct err *e)
 {
     _cleanup_buf_ struct buf rules = {0};
-    char text[18];
-    unsigned v[6];
     uint8_t mac[6];
     int r;
 
-    config_mac(c, 0, text);
-    if (sscanf(text, "%x:%x:%x:%x:%x:%x", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5]) != 6) {
-        return err_set(e, ERR_INTERNAL, "bad MAC %s", text);
-    }
-    for (int i = 0; i < 6; i++) {
-        mac[i] = (uint8_t)v[i];
-    }
+    config_mac_bytes(c, 0, mac);
     /* The rules come first: no node ever sends without them. */
     add_bridge_table(c, &rules);
     add_inet_table(c, &rules);

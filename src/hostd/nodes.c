@@ -100,7 +100,7 @@ static void describe(const struct hostd *h, const struct record *r, struct cloud
 
 int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret, struct err *e)
 {
-    struct record r;
+    struct record r = {0};
     bool found;
 
     pthread_mutex_lock(&h->lock);
@@ -132,7 +132,7 @@ static int copy_record(struct hostd *h, const char *id, struct record *ret, stru
 
 int nodes_poll(struct hostd *h, const char *id, struct cloud_machine *ret, struct err *e)
 {
-    struct record r;
+    struct record r = {0};
     int rc = copy_record(h, id, &r, e);
 
     if (rc < 0) {
@@ -144,7 +144,7 @@ int nodes_poll(struct hostd *h, const char *id, struct cloud_machine *ret, struc
 
 int nodes_init(struct hostd *h, const char *id, struct record *ret, struct err *e)
 {
-    struct record r;
+    struct record r = {0};
     int rc = copy_record(h, id, &r, e);
 
     if (rc < 0) {
@@ -191,7 +191,7 @@ static void remove_lxc_lock(const struct config *c, const char *id)
 
 int nodes_destroy(const struct config *c, const struct record *r, struct err *e)
 {
-    _cleanup_free_ char *dir = record_dir(c, r->id), *record = record_path(c, r->id, "record.json");
+    _cleanup_free_ char *dir = record_dir(c, r->id);
     _cleanup_free_ char *upper = record_path(c, r->id, "upper"), *work = record_path(c, r->id, "work");
     _cleanup_free_ char *disk = record_path(c, r->id, "disk.img");
     int rc = process_end_node(c, r->id, r->pid, r->pid_start, END_TIMEOUT_MS, e);

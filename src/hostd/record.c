@@ -20,7 +20,7 @@ struct stored {
 };
 
 #define FIELD(n, k, member, need, lo, hi)                                                                    \
-    {.name = n, .kind = k, .offset = offsetof(struct stored, member), .required = need, .min = lo, .max = hi}
+    {.name = (n), .kind = (k), .offset = offsetof(struct stored, member), .required = (need), .min = (lo), .max = (hi)}
 
 static const struct json_field fields[] = {
     FIELD("id", JSON_F_STRING, id, true, 1, CLOUD_ID_MAX - 1),

@@ -51,7 +51,7 @@ static int ensure(const struct config *c, const char *file, bool *added, struct 
     if (have) {
         return 0;
     }
-    line = str_printf("%sroot:%lld:%lld\n", b.len > 0 && b.data[b.len - 1] != '\n' ? "\n" : "",
+    line = str_printf("%sroot:%lld:%lld\n", b.data && b.len > 0 && b.data[b.len - 1] != '\n' ? "\n" : "",
                       (long long)c->uid_base, (long long)c->uid_count);
     fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line)) {

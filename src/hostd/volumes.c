@@ -209,8 +209,8 @@ static int run_helper(const struct config *c, const char *id, bool attach, struc
 
 static int attach_locked(struct hostd *h, const char *id, const char *machine, const char *name, struct err *e)
 {
-    struct record n;
-    struct volume v;
+    struct record n = {0};
+    struct volume v = {0};
     int r;
 
     if ((r = volume_read(h->conf, id, &v, e)) < 0 || (r = nodes_init(h, machine, &n, e)) < 0) {
@@ -246,16 +246,17 @@ int volumes_attach(struct hostd *h, const char *id, const char *machine, const c
 
 static int detach_locked(struct hostd *h, const char *id, struct err *e)
 {
-    struct record n;
-    struct volume v;
+    struct record n = {0};
+    struct volume v = {0};
+    _cleanup_err_ struct err why = {0};
     int r = volume_read(h->conf, id, &v, e);
 
     if (r < 0 || v.machine[0] == '\0') {
         return r;
     }
     if (nodes_init(h, v.machine, &n, NULL) == 0 && mounted_in(n.pid, v.name) &&
-        (r = run_helper(h->conf, id, false, e)) < 0) {
-        return err_set(e, CLOUD_CONFLICT, "volume %s cannot be detached: %s", id, e && e->message ? e->message : "");
+        run_helper(h->conf, id, false, &why) < 0) {
+        return err_set(e, CLOUD_CONFLICT, "volume %s cannot be detached: %s", id, why.message);
     }
     v.machine[0] = v.name[0] = '\0';
     return volume_write(h->conf, &v, e);

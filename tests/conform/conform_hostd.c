@@ -434,6 +434,10 @@ static void check_odd_records(void **state)
 
 /* ---- the socket ---- */
 
+#define BAD_TYPE(name, millicores)                                                                           \
+    ("{\"call\":\"create\",\"token\":\"a\",\"name\":\"" name "\",\"type\":{\"millicores\":" millicores               \
+     ",\"memory_mb\":64,\"pids\":32,\"disk_mb\":0},\"user_data\":\"\"}")
+
 static void check_bad_lines(void **state)
 {
     static const char *const lines[] = {
@@ -452,11 +456,9 @@ static void check_bad_lines(void **state)
         "{\"call\":\"poll\",\"id\":7}",
         "{\"call\":\"find\",\"token\":\"\"}",
         "{\"call\":\"create\",\"token\":\"a\",\"name\":\"b\",\"type\":{},\"user_data\":\"\"}",
-        "{\"call\":\"create\",\"token\":\"a\",\"name\":\"b\",\"type\":{\"millicores\":-1,\"memory_mb\":64,\"pids\":32,"
-        "\"disk_mb\":0},\"user_data\":\"\"}",
+        BAD_TYPE("b", "-1"),
         "{\"call\":\"create\",\"token\":\"a\\u0000b\",\"name\":\"b\",\"type\":{},\"user_data\":\"\"}",
-        "{\"call\":\"create\",\"token\":\"a\",\"name\":\"../x\",\"type\":{\"millicores\":100,\"memory_mb\":64,"
-        "\"pids\":32,\"disk_mb\":0},\"user_data\":\"\"}",
+        BAD_TYPE("../x", "100"),
         "{\"call\":\"vol_attach\",\"vol\":\"../x\",\"machine\":\"n1\",\"name\":\"../../etc\"}",
     };
     struct fixture *f = *state;
