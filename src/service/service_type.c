@@ -72,7 +72,11 @@ json_t *service_type_allow(const struct section_in *in)
     const struct service_type *t = in->service->type;
     json_t *list = json_array();
     for (int r = 0; r < t->n_roles; r++) {
-        if (!doc_has(in->doc, r) || t->roles[r].port == 0 || (t->roles[r].flags & ROLE_ENTRY)) {
+        if (!doc_has(in->doc, r) || t->roles[r].port == 0) {
+            continue;
+        }
+        if (t->roles[r].flags & ROLE_ENTRY) { /* open to all */
+            json_array_append_new(list, json_pack("{s:i, s:n}", "port", t->roles[r].port, "from"));
             continue;
         }
         struct id_set who = {0};

@@ -1,0 +1,94 @@
+/*
+ * The agent of a node: what its parts share.  One of it a process; passed down, never global.
+ *
+ * Threads: main (PID 1: signals, orphans), apply (one document at a time), poll and tell (to the manager), beat (to
+ * the director), and one for each engine.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "agent/engine.h"
+#include "engine/fence.h"
+#include "net/http_client.h"
+
+#define AGENT_ENGINES_MAX 16
+#define AGENT_PROBES_MAX 4
+
+/* An engine of a role in the document that is applied. */
+struct agent_engine {
+    char role[NAME_MAX_LEN];
+    struct engine *engine;
+};
+
+struct agent {
+    /* where things are */
+    char *state_dir, *code_root, *log_dir, *run_root;
+    /* who we are: user data and certificate */
+    json_t *user_data; /* owned; the texts below are borrowed from it */
+    const char *installation, *kind, *ca, *director_name, *director_address, *token;
+    int64_t node, app;
+    char *key_pem, *cert_pem;
+
+    pthread_mutex_t lock;  /* everything below */
+    pthread_cond_t change; /* something below changed */
+    bool stopping;
+    struct fence fence;
+    int64_t boot, n, service;
+    int64_t done_epoch, done_seq;
+    json_t *accepted, *applied; /* documents; NULL = none yet */
+    bool busy;
+    struct {
+        int64_t seq;
+        bool own;
+        char why[WHY_MAX];
+        json_t *core;
+    } refused;
+    int refusals;
+    int n_engines;
+    struct agent_engine engines[AGENT_ENGINES_MAX];
+    int n_probes;
+    struct probe_result probes[AGENT_PROBES_MAX];
+    uint64_t told, changes; /* the tell thread reports when changes is ahead */
+    char firewall_why[WHY_MAX]; /* why the firewall could not be set; "" = it is */
+    char manager_name[300], manager_address[ADDRESS_MAX]; /* "" = unknown */
+};
+
+/* Something that the manager should hear of. Takes the lock. */
+void agent_changed(struct agent *a);
+
+/* identity.c: reads user data, makes the key at the first boot, enrols until there is a certificate. */
+int identity_read(struct agent *a, const char *path, struct err *e) WARN_UNUSED;
+int identity_enrol(struct agent *a, struct err *e) WARN_UNUSED;
+int identity_director(struct agent *a, struct http_client **ret, struct err *e) WARN_UNUSED;
+
+/* stage.c: makes the versions of a document available below code_root/SERVICE, or drops what is not in it. */
+int stage_document(struct agent *a, const json_t *document, struct err *e) WARN_UNUSED;
+void stage_drop(struct agent *a, const json_t *document);
+json_t *stage_list(struct agent *a); /* ids of complete versions, ascending; with the lock */
+
+/* memory.c: promise and documents on disk. */
+int memory_load(struct agent *a, struct err *e) WARN_UNUSED;
+int memory_promise(struct agent *a, struct err *e) WARN_UNUSED;
+int memory_document(struct agent *a, const char *name, const json_t *document, struct err *e) WARN_UNUSED;
+
+/* apply.c */
+void *apply_thread(void *arg);
+/* A document that is to be applied now, in this thread. own: the node's fault, not the content's. */
+int apply_document(struct agent *a, const json_t *document, bool *ret_own, struct err *e) WARN_UNUSED;
+void apply_stop(struct agent *a);
+
+/* report.c: caller owns the result. Takes the lock. */
+json_t *report_make(struct agent *a);
+
+/* firewall.c: ports of roles only from those who may call them. `allow` of the document. */
+int firewall_set(const json_t *allow, struct err *e) WARN_UNUSED;
+
+/* logs.c: the end of a log from the allow-list of the engines; rotation. */
+int logs_tail(struct agent *a, const char *name, int lines, struct buf *out, struct err *e) WARN_UNUSED;
+void logs_rotate(struct agent *a);
+
+/* link.c */
+void *link_poll_thread(void *arg);
+void *link_tell_thread(void *arg);
+void *link_beat_thread(void *arg);
