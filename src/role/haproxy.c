@@ -137,8 +137,6 @@ static int haproxy_configure(struct role_engine *r, const json_t *section, enum 
     return 0;
 }
 
-#define RELOAD_AGAIN_MS 3000
-
 static int haproxy_argv(const struct role_engine *r, struct role_command *ret)
 {
     *ret = (struct role_command){0};
@@ -168,11 +166,7 @@ static int haproxy_reload(struct role_engine *r, struct err *e)
     int64_t told = 0;
     for (int64_t end = clock_mono_ms() + 15000; clock_mono_ms() < end;) {
         if (clock_mono_ms() - told > RELOAD_AGAIN_MS) { /* a master that is reloading already drops the signal */
-            /* A master that is just coming out of an earlier reload ignores the signal: say it again. */
-    int64_t begun = clock_mono_ms(), said = 0;
-    while (clock_mono_ms() - begun < 15000) {
-        if (said == 0 || clock_mono_ms() - said > 2000) {
-            said = clock_mono_ms();
+            told = clock_mono_ms();
             if (kill(r->pid, SIGUSR2) != 0) {
                 return err_errno(e, errno, "cannot tell haproxy to reload");
             }
