@@ -13,6 +13,8 @@
 #include "role/haproxy_config.h"
 #include "role/paths.h"
 
+#define RELOAD_AGAIN_MS 3000 /* longer than a reload takes */
+
 /* What the files, and with them the running process, say. */
 struct haproxy_state {
     char *fixed;                      /* everything of haproxy.cfg but the servers */
