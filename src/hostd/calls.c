@@ -305,8 +305,9 @@ static const struct call *find_call(const json_t *request)
     return NULL;
 }
 
+/* ret_id: the node or volume a call is about, for the log; only when its arguments could be read. */
 static int run(struct hostd *h, const char *line, size_t len, json_t **ret, const struct call **ret_call,
-               struct err *e)
+               char ret_id[CLOUD_ID_MAX], struct err *e)
 {
     _cleanup_json_ json_t *request = NULL;
     struct args a = {0};
@@ -323,7 +324,16 @@ static int run(struct hostd *h, const char *line, size_t len, json_t **ret, cons
         return err_set(e, CLOUD_INVALID, "no such call");
     }
     r = json_read(request, (*ret_call)->args, &a, e);
-    return r < 0 ? r : (*ret_call)->f(h, &a, ret, e);
+    if (r < 0) {
+        return r;
+    }
+    if (a.id || a.vol) {
+        (void)str_copy(ret_id, CLOUD_ID_MAX, a.id ? a.id : a.vol);
+        for (char *p = ret_id; *p; p++) {
+            *p = *p < ' ' || *p == 127 ? '?' : *p; /* one line an event */
+        }
+    }
+    return (*ret_call)->f(h, &a, ret, e);
 }
 
 char *calls_answer(struct hostd *h, const char *line, size_t len)
@@ -332,15 +342,16 @@ char *calls_answer(struct hostd *h, const char *line, size_t len)
     const struct call *call = NULL;
     int64_t begun = clock_mono_ms();
     json_t *ok = NULL;
-    int r = run(h, line, len, &ok, &call, &e);
+    char id[CLOUD_ID_MAX] = "-";
+    int r = run(h, line, len, &ok, &call, id, &e);
 
     if (r < 0) {
-        log_at(call && call->changes ? LOG_WARN : LOG_DEBUG, &ctx, "%s refused: %s", call ? call->name : "call",
-               e.message);
+        log_at(call && call->changes ? LOG_WARN : LOG_DEBUG, &ctx, "%s refused id=%s: %s", call ? call->name : "call",
+               id, e.message);
         return calls_error(r, e.message);
     }
     assert(call); /* only a call of the table can succeed */
-    log_at(call->changes ? LOG_INFO : LOG_DEBUG, &ctx, "%s done ms=%lld", call->name,
-           (long long)(clock_mono_ms() - begun));
+    log_at(call->changes ? LOG_INFO : LOG_DEBUG, &ctx, "%s done id=%s address=%s ms=%lld", call->name,
+           json_str(ok, "id", id), json_str(ok, "address", "-"), (long long)(clock_mono_ms() - begun));
     return encode("ok", ok);
 }

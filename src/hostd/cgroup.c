@@ -220,3 +220,24 @@ bool cgroup_v1_has(const char *controller, const char *file)
 
     return fs_exists(path);
 }
+
+struct question {
+    const struct config *c;
+    const char *file;
+};
+
+static int v2_has(const void *arg, const struct hierarchy *h, struct err *e)
+{
+    const struct question *q = arg;
+    _cleanup_free_ char *path = str_printf("%s/%s/%s", h->mount, q->c->cgroup, q->file);
+
+    /* A negative result ends the walk: found. */
+    return h->unified && fs_exists(path) ? -EEXIST : 0;
+}
+
+bool cgroup_v2_has(const struct config *c, const char *file)
+{
+    struct question q = {.c = c, .file = file};
+
+    return each_hierarchy(v2_has, &q, NULL) == -EEXIST;
+}

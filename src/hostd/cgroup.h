@@ -19,3 +19,6 @@ int cgroup_down(const struct config *c, struct err *e) WARN_UNUSED;
 int cgroup_left(const struct config *c, struct buf *left, struct err *e) WARN_UNUSED;
 /* True if this v1 controller is mounted and its root has the file: "memory", "memory.limit_in_bytes". */
 bool cgroup_v1_has(const char *controller, const char *file);
+/* True if the installation's directory in the unified tree has the file: its controller is passed down to the
+ * nodes. */
+bool cgroup_v2_has(const struct config *c, const char *file);

@@ -175,7 +175,7 @@ static void set_limits(struct settings *s, const struct config *c, const struct 
     set(s, "lxc.cgroup.cpu.cfs_quota_us", "%lld", quota);
     set(s, "lxc.cgroup.pids.max", "%lld", (long long)n->pids);
     set(s, "lxc.cgroup2.memory.max", "%lld", bytes);
-    if (fs_exists("/proc/swaps") && !cgroup_v1_has("memory", "memory.limit_in_bytes")) {
+    if (cgroup_v2_has(c, "memory.swap.max")) {
         set(s, "lxc.cgroup2.memory.swap.max", "0");
     }
     set(s, "lxc.cgroup2.cpu.max", "%lld %d", quota, CPU_PERIOD_US);
