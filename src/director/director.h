@@ -40,6 +40,7 @@ struct director {
     int n_clouds;
     struct director_cloud clouds[CLOUDS_MAX];
     struct limit *login_limit, *register_limit;
+    pthread_mutex_t artifacts; /* see artifact_lock */
     sem_t hashing;  /* how many passwords are hashed at once */
     char *url;      /* how people reach it, no slash at the end */
     char *node_name, *node_address; /* name in the certificate, ADDRESS:PORT for nodes */
@@ -52,7 +53,9 @@ struct director {
     pthread_t ticker;
     pthread_mutex_t tick_lock;
     pthread_cond_t tick;
-    bool ticker_runs, woken, stopping;
+    bool open, ticker_runs, woken;
+    atomic_bool ready, stopping;
+    int lock_fd; /* of the data directory */
 };
 
 /* Everything but the listeners and threads: also what the administrator's commands use. */

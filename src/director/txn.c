@@ -46,6 +46,7 @@ int txn_begin(struct director *d, struct slot *slot, struct slot_service *sv, st
         .next_id = store_next_id(d->store),
         .out = &x->out,
         .token = make_token,
+        .recovery = atomic_load(&d->recovery),
     };
     *ret = x;
     return 0;
@@ -113,6 +114,30 @@ static int note_node(struct txn *x, const struct node *n)
     }
 }
 
+static const struct node *node_before(const struct txn *x, int64_t id)
+{
+    const struct app *a = &x->slot->row.app;
+    for (int i = 0; !x->sv && i < a->n_nodes; i++) {
+        if (a->nodes[i].id == id) {
+            return &a->nodes[i];
+        }
+    }
+    return x->sv ? service_node(&x->sv->row.service, id) : NULL;
+}
+
+/* An effect tells about a node whenever anything of it moved; people hear of its status only. */
+static bool status_is_new(const struct txn *x, int at)
+{
+    const struct node *n = &x->out.e[at].node;
+    for (int i = at - 1; i >= 0; i--) {
+        if (x->out.e[i].kind == EFF_NODE && x->out.e[i].node.id == n->id) {
+            return x->out.e[i].node.status != n->status;
+        }
+    }
+    const struct node *old = node_before(x, n->id);
+    return !old || old->status != n->status;
+}
+
 static int with_node(struct txn *x, const struct node *n, struct err *e)
 {
     int rc = note_node(x, n);
@@ -131,7 +156,7 @@ static int with_effects(struct txn *x, struct err *e)
     int rc = 0;
     for (int i = 0; i < x->out.n && rc >= 0; i++) {
         const struct effect *f = &x->out.e[i];
-        if (f->kind == EFF_NODE) {
+        if (f->kind == EFF_NODE && status_is_new(x, i)) {
             rc = with_node(x, &f->node, e);
         }
     }

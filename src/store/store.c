@@ -131,13 +131,8 @@ static int raise_incarnation(struct store *s, int64_t outside, struct err *e)
     return rc;
 }
 
-static int check_incarnation(struct store *s, struct err *e)
+static int check_incarnation(struct store *s, int64_t commits, int64_t incarnation, struct err *e)
 {
-    int64_t commits = 0, incarnation = 0;
-    int rc = store_mark_read(s->dir, &commits, &incarnation, e);
-    if (rc < 0) {
-        return rc;
-    }
     if (commits > s->commits || incarnation > s->info.incarnation) {
         return raise_incarnation(s, incarnation, e);
     }
@@ -168,8 +163,11 @@ int store_open(const char *dir, const char *installation, int64_t now_ms, struct
     s->dir = xstrdup(dir);
     pthread_mutex_init(&s->write, NULL);
     pthread_mutex_init(&s->read, NULL);
-    int rc = open_both(s, installation, now_ms, e);
-    if (rc < 0 || (rc = load_info(s, e)) < 0 || (rc = check_incarnation(s, e)) < 0) {
+    int64_t commits = 0, incarnation = 0;
+    /* the mark first: another process may be at work, and its database is always ahead of its mark */
+    int rc = store_mark_read(s->dir, &commits, &incarnation, e);
+    if (rc < 0 || (rc = open_both(s, installation, now_ms, e)) < 0 || (rc = load_info(s, e)) < 0 ||
+        (rc = check_incarnation(s, commits, incarnation, e)) < 0) {
         return err_wrap(e, rc, "data directory %s", dir);
     }
     *ret = TAKE_PTR(s);

@@ -90,6 +90,8 @@ int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct
 int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms, struct err *e) WARN_UNUSED;
 /* In a transaction; deleting a missing one is ERR_NOT_FOUND. */
 int store_token_delete(struct store *s, int64_t user, int64_t id, struct err *e) WARN_UNUSED;
+int store_token_user(struct store *s, int64_t id, int64_t *ret_user, struct err *e) WARN_UNUSED;
+/* All of a user but one (0: all). In a transaction. */
 int store_tokens_delete_all(struct store *s, int64_t user, int64_t except, struct err *e) WARN_UNUSED;
 int store_tokens_expire(struct store *s, int64_t now_ms, struct err *e) WARN_UNUSED;
 int store_tokens(struct store *s, int64_t user, struct token **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
@@ -116,6 +118,7 @@ int store_app_delete(struct store *s, int64_t id, struct err *e) WARN_UNUSED;
 int store_service_add(struct store *s, const struct service_row *v, struct err *e) WARN_UNUSED;
 int store_service_rename(struct store *s, int64_t id, const char *name, struct err *e) WARN_UNUSED;
 int store_service_delete(struct store *s, int64_t id, struct err *e) WARN_UNUSED;
+int store_service_app(struct store *s, int64_t service, int64_t *ret_app, struct err *e) WARN_UNUSED;
 int store_app_owner(struct store *s, int64_t app, int64_t *ret_user, struct err *e) WARN_UNUSED;
 
 /* Writes what differs between before and after, and the effects: rows of the ledger with the balance, history,

@@ -333,6 +333,14 @@ int store_load(struct store *s,
     return l.rc < 0 ? l.rc : 0;
 }
 
+int store_service_app(struct store *s, int64_t service, int64_t *ret_app, struct err *e)
+{
+    struct db *db = store_read(s);
+    int rc = db_int(db, e, ret_app, "SELECT app FROM services WHERE id = ?", "i", service);
+    store_read_end(s, db);
+    return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no service %lld", (long long)service) : 0;
+}
+
 int store_app_owner(struct store *s, int64_t app, int64_t *ret_user, struct err *e)
 {
     struct db *db = store_read(s);

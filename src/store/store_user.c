@@ -274,6 +274,14 @@ int store_token_delete(struct store *s, int64_t user, int64_t id, struct err *e)
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no token %lld", (long long)id) : 0;
 }
 
+int store_token_user(struct store *s, int64_t id, int64_t *ret_user, struct err *e)
+{
+    struct db *db = store_read(s);
+    int rc = db_int(db, e, ret_user, "SELECT user FROM tokens WHERE id = ?", "i", id);
+    store_read_end(s, db);
+    return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no token %lld", (long long)id) : 0;
+}
+
 int store_tokens_delete_all(struct store *s, int64_t user, int64_t except, struct err *e)
 {
     int rc = db_exec(store_writer(s), e, "DELETE FROM tokens WHERE user = ? AND id <> ?", "ii", user, except);
