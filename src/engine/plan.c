@@ -1,158 +1,81 @@
 /*
- * One pass of the planner: rank, place, then each group of rules in order.
+ * The planner: its steps, in order.  Each step reads what is known and what the steps before it have found out.
  */
 #include "engine/plan.h"
 
 #include <string.h>
 
-#include "engine/bug.h"
-#include "engine/constants.h"
-#include "engine/plan_int.h"
+#include "engine/plan_ctx.h"
 
-struct action *plan_add(struct planner *p, enum action_kind kind)
+/* W1, W2: returns false when nothing may be decided yet. */
+static bool knows_enough(struct ctx *c)
 {
-    struct plan *x = p->out;
-    if (x->n == x->cap) {
-        x->cap = x->cap ? x->cap * 2 : 16;
-        x->actions = xreallocarray(x->actions, (size_t)x->cap, sizeof *x->actions);
-    }
-    struct action *a = &x->actions[x->n++];
-    memset(a, 0, sizeof *a);
-    a->kind = kind;
-    return a;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* L rules for a node whose agent has enrolled. */
-static enum rank rank_up(const struct planner *p, const struct node *n, const struct have_node *a)
-{
-    int64_t seen = later(a ? a->seen_ms : 0, p->have->started_ms);
-    seen = bug(NO_UP_AT) ? seen : later(seen, n->up_ms);
-    int64_t heard = bug(ONE_OBSERVER) ? seen : later(seen, n->heard_ms);
-    if (p->now - heard > LOST_AFTER_MS || p->now - seen > UNREACH_MAX_MS) {
-        return RANK_LOST;
-    }
-    if (!a || !a->claimed || p->now - seen > LOST_AFTER_MS) {
-        return RANK_UNKNOWN;
-    }
-    bool stateful = service_type_has(p->t, n->role, ROLE_STATEFUL);
-    bool long_bad = a->bad_since_ms != 0 && p->now - a->bad_since_ms > SICK_AFTER_MS;
-    if (!stateful && (a->r.refusals >= REFUSE_MAX || long_bad)) {
-        return RANK_SICK;
-    }
-    return a->bad_since_ms != 0 ? RANK_STARTING : RANK_GOOD;
-}
-
-void plan_classify(struct planner *p)
-{
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        const struct node *n = &p->s->nodes[i];
-        p->h[i] = have_find(p->have, n->id);
-        if (!node_alive(n) || (have_doomed(p->have, n->id) && !bug(DOOM_FORGOTTEN))) {
-            p->rank[i] = RANK_LEAVING;
-        } else if (n->status != NODE_UP) {
-            p->rank[i] = p->now - n->created_ms > BOOT_MAX_MS ? RANK_LOST : RANK_BOOTING;
-        } else {
-            p->rank[i] = rank_up(p, n, p->h[i]);
-        }
-    }
-}
-
-bool plan_warm(struct planner *p)
-{
-    bool any = false, all_unknown = true, unclaimed = false, mass = true;
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (p->s->nodes[i].status != NODE_UP || p->rank[i] == RANK_LEAVING) {
+    int live = 0, unknown = 0, unclaimed = 0, unheard = 0;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        if (p->n->status != NODE_UP || p->rank == RANK_LEAVING) {
             continue;
         }
-        any = true;
-        all_unknown = all_unknown && p->rank[i] == RANK_UNKNOWN;
-        unclaimed = unclaimed || (p->rank[i] == RANK_UNKNOWN && !(p->h[i] && p->h[i]->claimed));
-        mass = mass && p->now - (p->h[i] ? p->h[i]->seen_ms : 0) > MASS_WAIT_MS;
+        live++;
+        unknown += p->rank == RANK_UNKNOWN;
+        unclaimed += p->rank == RANK_UNKNOWN && (!p->a || !p->a->claimed);
+        unheard += !p->a || c->now - p->a->seen_ms > MASS_WAIT_MS;
     }
-    if (any && all_unknown && mass && p->now - p->have->started_ms > MASS_WAIT_MS) { /* W2 */
-        (void)str_copy(plan_add(p, ACT_STEP_DOWN)->why, WHY_MAX, "reaches no agent while the director does");
+    bool cut_off = live > 0 && unknown == live && c->now - c->have->started_ms > MASS_WAIT_MS;
+    if (cut_off && unheard == live) {
+        struct action *a = plan_add(c, ACT_STEP_DOWN);
+        (void)str_copy(a->why, sizeof a->why, "it reaches no agent, the director does");
         return false;
     }
-    if (unclaimed && !bug(NO_WARMUP)) { /* W1 */
-        (void)str_copy(p->out->waits_for, WHY_MAX, "every node to report");
-        return false;
+    if (unclaimed > 0) {
+        plan_waits(c, "%d node%s to report to this manager", unclaimed, unclaimed == 1 ? "" : "s");
+        return bug(NO_WARMUP);
     }
     return true;
 }
 
-static void find_roles(struct planner *p)
+/* C1: one request, all purposes together; no more than the director admits. */
+static void plan_create(struct ctx *c)
 {
-    p->entry = p->pair = -1;
-    for (int r = 0; r < p->t->n_roles; r++) {
-        unsigned f = p->t->roles[r].flags;
-        p->entry = f & ROLE_ENTRY ? r : p->entry;
-        p->pair = f & ROLE_PAIR ? r : p->pair;
-        p->targets |= f & ROLE_TARGET ? 1ull << r : 0;
-    }
-}
-
-static void add_create(struct planner *p)
-{
-    int total = 0;
-    for (int r = 0; r < p->t->n_roles; r++) {
-        total += p->pl.create[r] > 0 ? p->pl.create[r] : 0;
-    }
-    if (total == 0 || !p->running || !p->credit_ok || p->now < p->s->create_after_ms) { /* C1 */
+    if (!c->running || !c->credit_ok || c->now < c->s->create_after_ms) {
         return;
     }
-    struct action *a = plan_add(p, ACT_CREATE);
-    a->nodes_rev = p->s->nodes_rev;
-    a->gen = p->s->gen;
-    for (int r = 0; r < p->t->n_roles; r++) {
-        a->counts[r] = p->pl.create[r] > 0 ? p->pl.create[r] : 0;
+    int counts[ROLES_MAX] = {0};
+    int total = 0;
+    for (int r = 0; r < c->t->n_roles; r++) {
+        int room = c->place.create[r] > 0 ? place_room(c->s, r, c->now) : 0;
+        counts[r] = c->place.create[r] < room || bug(NO_SURGE) ? c->place.create[r] : room;
+        total += counts[r];
     }
-}
-
-static void count_needs(struct planner *p)
-{
-    for (int r = 0; r < p->t->n_roles; r++) { /* N3 */
-        int n = p->pl.create[r] > 0 ? p->pl.create[r] : 0;
-        for (int i = 0; i < p->s->n_nodes; i++) {
-            n += p->pl.roles[i] >> r & 1;
-        }
-        p->need[r] = n > 1 && !bug(ONE_IS_ENOUGH) ? n : 1;
+    if (total == 0) {
+        return;
     }
+    struct action *a = plan_add(c, ACT_CREATE);
+    memcpy(a->counts, counts, sizeof counts);
+    a->nodes_rev = c->s->nodes_rev;
+    a->gen = c->s->gen;
 }
 
 void plan_service(const struct service *view, bool credit_ok, const struct have *have, int64_t now_ms,
                   struct plan *ret)
 {
-    struct planner p = {
-        .s = view,
-        .t = view->type,
-        .have = have,
-        .now = now_ms,
-        .credit_ok = credit_ok,
-        .running = view->want.run == RUN_RUNNING,
-        .out = ret,
-    };
     memset(ret, 0, sizeof *ret);
-    ret->wake_ms = now_ms + POLL_MS;
-    find_roles(&p);
-    plan_classify(&p);
-    if (!plan_warm(&p)) {
-        return;
+    struct ctx *c = xmalloc(sizeof *c);
+    ctx_init(c, view, credit_ok, have, now_ms, ret);
+    if (knows_enough(c)) {
+        plan_create(c);
+        plan_pair(c);
+        plan_names_init(c);
+        plan_code(c);
+        plan_entries(c);
+        plan_cluster(c);
+        plan_facts(c);
+        plan_docs(c);
+        plan_destroy(c);
+        plan_ops(c);
     }
-    place(view, p.rank, &p.pl);
-    add_create(&p);
-    count_needs(&p);
-    plan_code(&p);
-    plan_settings(&p);
-    plan_pair(&p);
-    plan_entries(&p);
-    plan_documents(&p);
-    plan_destroys(&p);
-    plan_operations(&p);
+    ret->wake_ms = now_ms + (ret->converged ? POLL_MS : SECOND);
+    free(c);
 }
 
 void plan_done(struct plan *p)

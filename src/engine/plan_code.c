@@ -1,150 +1,143 @@
 /*
- * Which code version is held and routed to (A rules), and who gets new settings first (S rules).
+ * A and S: which versions nodes hold, which one entries route to, and who tries new settings first.
  */
-#include <string.h>
+#include "engine/plan_ctx.h"
 
-#include "engine/bug.h"
-#include "engine/plan_int.h"
-
-static const struct op *op_of(const struct planner *p, enum facet f)
+static const struct op *find_op(const struct ctx *c, enum facet f)
 {
-    for (int i = 0; i < p->s->n_ops; i++) {
-        if (p->s->ops[i].facet == f) {
-            return &p->s->ops[i];
+    for (int i = 0; i < c->s->n_ops; i++) {
+        if (c->s->ops[i].facet == f) {
+            return &c->s->ops[i];
         }
     }
     return NULL;
 }
 
-static void add_version(struct id_set *s, int64_t v)
+static void add_version(struct id_set *s, int64_t version)
 {
-    if (v != 0) {
-        set_add(s, v);
+    if (version != 0 && s->n < NODES_MAX) {
+        set_add(s, version);
     }
 }
 
-/* A1: also every version that a proxy may still route to. */
-static void routed_versions(struct planner *p)
+/* A1: the new one, the good one, and whatever an entry may be routing to. */
+static void versions_to_hold(struct ctx *c)
 {
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (!plan_may_entry(p, i)) {
+    add_version(&c->codes, c->s->want.code);
+    if (c->entry < 0 || bug(DROP_EARLY)) {
+        return;
+    }
+    add_version(&c->codes, c->s->good.code);
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        if (!may_entry(c, p)) {
             continue;
         }
-        const struct doc *d[PENDING_MAX + 1];
-        int n = plan_possible(p->h[i], d);
-        p->unknown_entry = p->unknown_entry || n == 0; /* A6 */
-        for (int k = 0; k < n; k++) {
-            if (doc_has(d[k], p->entry)) {
-                add_version(&p->codes, d[k]->route);
+        c->unknown_entry = c->unknown_entry || poss_n(p) < 0; /* A6 */
+        for (int k = 0; k < poss_n(p); k++) {
+            if (doc_has(poss_at(p, k), c->entry)) {
+                add_version(&c->codes, poss_at(p, k)->route);
             }
         }
     }
+    c->unknown_entry = c->unknown_entry && !bug(FORGET_UNKNOWN);
 }
 
 /* A2: a result counts only for this version and this operation. */
-static void read_probes(struct planner *p, int64_t version)
+static void read_probes(struct ctx *c)
 {
-    p->probe_ok = bug(NO_PROBE);
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        for (int k = 0; plan_up(p, i) && k < p->h[i]->r.n_probes; k++) {
-            const struct probe_result *x = &p->h[i]->r.probes[k];
-            if (x->version == version && x->op == p->probe_op) {
-                p->probe_ok = p->probe_ok || x->ok;
-                p->probe_bad = x->ok ? p->probe_bad : x->evidence;
+    int64_t version = c->s->want.code;
+    c->probe_ok = bug(NO_PROBE);
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        for (int k = 0; p->up && k < p->a->r.n_probes; k++) {
+            const struct probe_result *r = &p->a->r.probes[k];
+            if (r->version == version && r->op == c->probe_op) {
+                c->probe_ok = c->probe_ok || r->ok;
+                c->probe_bad = r->ok || c->probe_bad ? c->probe_bad : r->evidence;
             }
         }
+        bool can = p->up && (p->wanted & c->canaries) && set_has(&p->a->r.staged, version);
+        if (can && c->prober < 0) {
+            c->prober = i;
+        }
     }
-    if (p->probe_ok) {
-        p->probe_bad = NULL;
+    if (c->probe_ok) {
+        c->probe_bad = NULL;
     }
 }
 
-/* A3: every wanted, healthy target has it, and each role has one. */
-static bool all_staged(const struct planner *p, int64_t version)
+/* A3: every wanted and healthy target has it staged, and there is one in each class. */
+static bool all_staged(const struct ctx *c, int64_t version)
 {
-    for (int r = 0; r < p->t->n_roles; r++) {
-        if (!(p->targets >> r & 1)) {
+    for (int r = 0; r < c->t->n_roles; r++) {
+        if (!(c->targets & c->serves_code & 1ull << r)) {
             continue;
         }
-        bool any = false;
-        for (int i = 0; i < p->s->n_nodes; i++) {
-            if (!(p->pl.roles[i] >> r & 1) || !plan_healthy(p, i, r) || !plan_must(p, i, r, 0)) {
-                continue;
-            }
-            any = true;
-            if (!plan_must(p, i, r, plan_version_of(p, r, version))) {
-                return false;
+        int n = 0;
+        for (int i = 0; i < c->n; i++) {
+            const struct pn *p = &c->x[i];
+            if ((p->wanted >> r & 1) && is_healthy(p, r) && must(p, r, 0, 0)) {
+                n++;
+                if (!must(p, r, version, 0) && !bug(FLIP_UNSTAGED)) {
+                    return false;
+                }
             }
         }
-        if (!any) {
+        if (n == 0) {
             return false;
         }
     }
     return true;
 }
 
-void plan_code(struct planner *p)
+static void plan_settings(struct ctx *c)
 {
-    int64_t next = p->s->want.code, last = p->s->good.code;
-    p->route = last;
-    p->probe_ok = true;
-    if (!p->t->code) {
+    int64_t wanted = c->s->want.settings;
+    c->settings_ok = true;
+    if (wanted == c->s->good.settings) {
         return;
     }
-    add_version(&p->codes, next);
-    if (!bug(DROP_EARLY)) {
-        add_version(&p->codes, last);
-        routed_versions(p);
-    }
-    if (p->entry < 0 || next == last) {
-        return;
-    }
-    const struct op *o = op_of(p, FACET_CODE);
-    p->probe_op = o ? o->id : p->s->gen;
-    read_probes(p, next);
-    if (p->probe_ok && (all_staged(p, next) || bug(FLIP_UNSTAGED))) {
-        p->route = next;
-    }
-}
-
-/* The lowest ordinal among those that try things first (S1). */
-static int find_canary(const struct planner *p)
-{
-    int best = -1;
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        bool canary = false;
-        for (int r = 0; r < p->t->n_roles; r++) {
-            canary = canary || ((p->pl.roles[i] >> r & 1) && service_type_has(p->t, r, ROLE_CANARY));
-        }
-        if (canary && plan_up(p, i) && (best < 0 || p->s->nodes[i].ord < p->s->nodes[best].ord)) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-void plan_settings(struct planner *p)
-{
-    int64_t next = p->s->want.settings;
-    p->canary = find_canary(p);
-    p->settings_ok = true;
-    if (next == p->s->good.settings) {
-        return;
-    }
-    int c = p->canary;
-    if (c < 0) {
-        return; /* nobody to try them on */
-    }
-    p->settings_ok = false;
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (!plan_up(p, i)) {
+    c->settings_ok = false;
+    uint64_t where = c->canaries ? c->canaries : c->targets;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        if (!p->up) {
             continue;
         }
-        const struct report *r = &p->h[i]->r;
-        bool has = plan_settled(p->h[i]) && r->applied.roles != 0 && r->applied.settings == next;
-        p->settings_ok = p->settings_ok || (has && p->rank[i] == RANK_GOOD); /* S2 */
-        if (r->refused.seq != 0 && r->refused.content.settings == next && str_starts(r->refused.why, "settings")) {
-            p->settings_bad = r->refused.why; /* S3 */
+        bool judge = where == 0 ? p->wanted != 0 : (p->wanted & where) != 0;
+        if (judge && c->canary < 0) {
+            c->canary = i; /* S1 */
         }
+        bool on_it = is_settled(p) && p->a->r.applied.settings == wanted && p->rank == RANK_GOOD;
+        c->settings_ok = c->settings_ok || (judge && on_it); /* S2 */
+        const struct report *r = &p->a->r;
+        if (r->refused.seq != 0 && !r->refused.own && r->refused.content.settings == wanted &&
+            str_starts(r->refused.why, "settings")) {
+            c->settings_bad = r->refused.why; /* S3 */
+        }
+    }
+}
+
+void plan_code(struct ctx *c)
+{
+    plan_settings(c);
+    if (!c->t->code) {
+        return;
+    }
+    versions_to_hold(c);
+    c->route = c->s->good.code;
+    if (c->entry < 0 || c->s->want.code == c->s->good.code) {
+        return;
+    }
+    const struct op *o = find_op(c, FACET_CODE);
+    c->probe_op = o ? o->id : 0;
+    c->probing = c->canaries != 0;
+    c->probe_ok = true;
+    if (c->probing) {
+        read_probes(c);
+    }
+    if (c->probe_ok && all_staged(c, c->s->want.code)) {
+        c->route = c->s->want.code;
     }
 }

@@ -1,212 +1,219 @@
 /*
- * The document that each reachable node shall have (R rules), and who can be destroyed (X rules).
+ * R: the whole document of every reachable node.
  */
 #include <string.h>
 
-#include "engine/bug.h"
-#include "engine/plan_int.h"
+#include "engine/plan_ctx.h"
 
-/* R3: the role drains, or is gone already in what was sent last. */
-static bool drained(const struct have_node *a, int role)
+/* R3: told to drain, settled on that, and drained: it goes. */
+static bool has_drained(const struct pn *p, int role)
 {
-    const struct doc *newest = plan_newest(a);
-    bool reported = plan_settled(a) && (a->r.drained >> role & 1) && (newest->drain >> role & 1);
-    return !doc_has(newest, role) || reported;
+    bool told = is_settled(p) && doc_has(&p->a->r.applied, role) && !doc_serves(&p->a->r.applied, role);
+    return (told && (p->a->r.drained >> role & 1)) || !doc_has(poss_newest(p), role);
 }
 
-/* A role that the node may have and shall lose. */
-static void keep_or_drain(struct planner *p, int i, int role, struct doc *d)
+/* A role that the node may have and shall not keep for ever. */
+static void leave_role(const struct ctx *c, const struct pn *p, int role, struct doc *d)
 {
-    bool needed = false, drains = false;
-    if (role == p->entry) {
-        needed = !plan_unlisted(p, i);
-        drains = true;
-    } else if (p->targets >> role & 1) {
-        needed = !bug(UNDRAINED) && plan_named_by_any(p, i, role);
-        drains = !bug(UNDRAINED);
+    uint64_t bit = 1ull << role;
+    bool entry = role == c->entry, target = c->targets & bit;
+    if (entry || target) {
+        bool needed = entry ? !can_unentry(c, p->n->id) : anyone_may_name(c, p, role) && !bug(UNDRAINED); /* R2 */
+        if (needed) {
+            d->roles |= bit;
+        } else if (!has_drained(p, role) && !bug(UNDRAINED)) {
+            d->roles |= bit;
+            d->drain |= bit;
+        }
+    } else if (role == c->pair) {
+        d->roles |= pair_keeps(c, p) ? bit : 0;
+    } else if ((c->holds & bit) && c->running) {
+        d->roles |= still_holds(c, p->n->id) ? bit : 0; /* D3 */
     }
-    if (!needed && (!drains || drained(p->h[i], role))) {
-        return;
-    }
-    d->roles |= 1ull << role;
-    d->drain |= needed ? 0 : 1ull << role;
 }
 
-static void doc_roles(struct planner *p, int i, struct doc *d)
+static void choose_roles(const struct ctx *c, const struct pn *p, struct doc *d)
 {
-    const struct doc *possible[PENDING_MAX + 1];
-    int n = plan_possible(p->h[i], possible);
-    uint64_t has = 0;
-    for (int k = 0; k < n; k++) {
-        has |= possible[k]->roles;
+    d->roles = p->wanted;
+    if (c->pair >= 0 && c->primary == 0) {
+        d->roles &= ~(1ull << c->pair); /* Z2 */
     }
-    d->roles = p->pl.roles[i]; /* R1 */
-    for (int r = 0; r < p->t->n_roles; r++) {
-        if ((has >> r & 1) && !(p->pl.roles[i] >> r & 1)) {
-            keep_or_drain(p, i, r, d); /* R2, R3 */
+    for (int r = 0; r < c->t->n_roles; r++) {
+        if (!doc_has(d, r) && may_have(p, r) && !(r == c->pair && c->primary == 0)) {
+            leave_role(c, p, r, d);
         }
     }
 }
 
-static void doc_code(struct planner *p, int i, struct doc *d)
+static void choose_code(const struct ctx *c, const struct pn *p, struct doc *d)
 {
-    if (!p->t->code || d->roles == 0) {
+    uint64_t using = c->serves_code | (c->entry >= 0 ? 1ull << c->entry : 0);
+    if (!c->t->code || (c->t->scripts ? d->roles == 0 : (d->roles & using) == 0)) {
         return;
     }
-    d->code = p->codes;
-    const struct doc *possible[PENDING_MAX + 1];
-    int n = p->unknown_entry ? plan_possible(p->h[i], possible) : 0;
-    while (n-- > 0) { /* A6 */
-        for (int64_t k = 0; k < possible[n]->code.n; k++) {
-            set_add(&d->code, possible[n]->code.id[k]);
+    d->code = c->codes;
+    for (int k = 0; c->unknown_entry && k < poss_n(p); k++) { /* A6 */
+        const struct id_set *code = &poss_at(p, k)->code;
+        for (int64_t i = 0; i < code->n && d->code.n < NODES_MAX; i++) {
+            set_add(&d->code, code->id[i]);
         }
     }
 }
 
-/* The version and the names change together (A3, A4, N4, N5). */
-static void doc_entry(struct planner *p, int i, struct doc *d)
+/* What the entry routes to and names; without targets it keeps what it has, or does not get the role (N4, N5, A4). */
+static void choose_entry(const struct ctx *c, const struct pn *p, struct doc *d)
 {
-    if (p->entry < 0 || !doc_has(d, p->entry)) {
+    const struct doc *now = NULL;
+    for (int k = poss_n(p) - 1; k >= 0 && !now; k--) {
+        now = doc_has(poss_at(p, k), c->entry) ? poss_at(p, k) : NULL;
+    }
+    d->route = c->route;
+    if (names_for(c, p, c->route, d)) {
         return;
     }
-    const struct doc *newest = plan_newest(p->h[i]);
-    const struct doc *now = doc_has(newest, p->entry) ? newest : NULL;
-    d->route = p->route;
-    if (now && now->route != p->route && p->t->code && !set_has(&p->h[i]->r.staged, p->route)) {
-        d->route = now->route; /* the proxy itself has to know the files first */
+    if (now && now->route != c->route) {
+        d->route = now->route;
+        if (names_for(c, p, now->route, d)) {
+            return;
+        }
     }
-    if (plan_names(p, i, d->route, d->names)) {
-        return;
-    }
-    if (!now) {
-        d->roles &= ~(1ull << p->entry);
-        d->drain &= ~(1ull << p->entry);
-        d->route = 0;
-        memset(d->names, 0, sizeof d->names);
-        return;
-    }
-    d->route = now->route;
-    if (!plan_names(p, i, d->route, d->names)) {
+    if (now) {
+        d->route = now->route;
         memcpy(d->names, now->names, sizeof d->names);
+        return;
     }
+    d->roles &= ~(1ull << c->entry);
+    d->route = 0;
+    memset(d->names, 0, sizeof d->names);
 }
 
-static void doc_probe(struct planner *p, int i, struct doc *d)
+static void choose_boot(const struct ctx *c, const struct pn *p, struct doc *d)
 {
-    int64_t v = p->s->want.code;
-    bool open = p->probe_op != 0 && !p->probe_ok && !p->probe_bad;
-    if (open && i == p->canary && set_has(&p->h[i]->r.staged, v)) {
-        d->probe_version = v;
-        d->probe_op = p->probe_op;
+    if (p->boot_kind != BOOT_NONE) {
+        d->boot_kind = p->boot_kind;
+        d->boot_token = p->boot_token;
+    } else {
+        const struct doc *now = doc_has(poss_newest(p), c->boot) ? poss_newest(p) : &p->a->r.applied;
+        if (!doc_has(now, c->boot)) {
+            d->roles &= ~(1ull << c->boot); /* not its turn yet (M1, M6) */
+            return;
+        }
+        d->boot_kind = now->boot_kind;
+        d->boot_token = now->boot_token;
     }
-}
-
-static void doc_pair(struct planner *p, const struct doc *roles, struct doc *d)
-{
-    for (int r = 0; r < p->t->n_roles; r++) {
-        if (doc_has(roles, r) && (p->t->roles[r].flags & (ROLE_PAIR | ROLE_USES_PAIR))) {
-            d->primary = p->s->facts[FACT_PRIMARY].v.node;
-            d->holders = p->holders;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *q = &c->x[i];
+        if (q != p && q->n->role == c->boot && q->n->status == NODE_UP && q->rank < RANK_SICK) {
+            set_add(&d->peers, q->n->id);
         }
     }
 }
 
-static struct doc *make_doc(struct planner *p, int i)
+static void add_cmd(struct doc *d, const char *id, const char *kind)
 {
-    struct doc *d = xcalloc(1, sizeof *d);
-    doc_roles(p, i, d);
-    doc_entry(p, i, d);
-    doc_code(p, i, d);
+    if (d->n_cmds == CMDS_MAX) {
+        return; /* more than OPS_MAX operations can not be */
+    }
+    (void)str_copy(d->cmds[d->n_cmds].id, sizeof d->cmds[0].id, id);
+    (void)str_copy(d->cmds[d->n_cmds].kind, sizeof d->cmds[0].kind, kind);
+    d->n_cmds++;
+}
+
+/* K1, K2 */
+static void choose_cmds(const struct ctx *c, const struct pn *p, struct doc *d)
+{
+    const struct fact *m = &c->s->facts[FACT_MEMBERS];
+    char id[48];
+    d->members = m->v.ids;
+    d->members_rev = m->rev;
+    cmd_id_init(c, id);
+    add_cmd(d, id, "init");
+    if (set_has(&m->v.ids, p->n->id)) {
+        cmd_id_notify(c, id);
+        add_cmd(d, id, "notify");
+    }
+    for (int i = 0; i < c->s->n_ops; i++) {
+        const struct op *o = &c->s->ops[i];
+        if (o->facet == FACET_CMD && set_has(&o->targets, p->n->id)) {
+            cmd_id_op(o, id);
+            add_cmd(d, id, o->kind);
+        }
+    }
+}
+
+/* N6: those whose documents may make them call this node. */
+static bool calls(const struct ctx *c, const struct pn *q, const struct doc *d)
+{
+    uint64_t others = d->roles & ~c->targets & ~(c->entry >= 0 ? 1ull << c->entry : 0) &
+                      ~(c->pair >= 0 ? 1ull << c->pair : 0);
+    bool entry = c->entry >= 0 && ((q->wanted >> c->entry & 1) || may_entry(c, q));
+    bool user = c->pair >= 0 && doc_has(d, c->pair) &&
+                ((q->wanted & c->uses_pair) || set_has(&c->holders, q->n->id) || (q->wanted >> c->pair & 1));
+    for (int r = 0; r < c->t->n_roles && c->pair >= 0 && doc_has(d, c->pair) && !user; r++) {
+        user = (c->uses_pair >> r & 1) && q->a && q->a->claimed && may_have(q, r);
+    }
+    return others != 0 || (entry && (d->roles & c->targets)) || user || (c->boot >= 0 && doc_has(d, c->boot));
+}
+
+static void choose_callers(const struct ctx *c, struct doc *d)
+{
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *q = &c->x[i];
+        if (q->n->status == NODE_UP && q->n->address[0] && q->rank < RANK_LEAVING && calls(c, q, d)) {
+            set_add(&d->callers, q->n->id);
+        }
+    }
+}
+
+static void choose_settings(const struct ctx *c, int i, struct doc *d)
+{
+    bool go = (c->settings_ok && !c->settings_bad) || i == c->canary;
+    d->settings = go ? c->s->want.settings : c->s->good.settings;
+}
+
+static void wanted_doc(const struct ctx *c, int i, struct doc *d)
+{
+    const struct pn *p = &c->x[i];
+    choose_roles(c, p, d);
+    if (c->entry >= 0 && doc_has(d, c->entry)) {
+        choose_entry(c, p, d);
+    }
+    if (c->boot >= 0 && doc_has(d, c->boot)) {
+        choose_boot(c, p, d);
+    }
     if (d->roles == 0) {
-        return d;
+        d->settings = p->a->r.applied.settings; /* a bare document says nothing about settings */
+        return;
     }
-    bool new_settings = p->settings_ok || i == p->canary;
-    d->settings = new_settings && !p->settings_bad ? p->s->want.settings : p->s->good.settings;
-    for (int k = 0; k < p->s->n_nodes; k++) {
-        if (p->s->nodes[k].status == NODE_UP) {
-            set_add(&d->callers, p->s->nodes[k].id);
-        }
+    choose_settings(c, i, d);
+    choose_code(c, p, d);
+    if (c->pair >= 0 && (doc_has(d, c->pair) || (d->roles & c->uses_pair))) {
+        d->holders = c->holders;
+        d->primary = doc_has(d, c->pair) ? c->primary : 0;
     }
-    doc_probe(p, i, d);
-    doc_pair(p, d, d);
-    return d;
+    if (c->unique >= 0) {
+        d->master = c->s->facts[FACT_MASTER].v.node;
+        d->draining = doc_has(d, c->unique) ? c->draining : (struct id_set){0};
+    }
+    if (c->probing && !c->probe_ok && !c->probe_bad && i == c->prober) { /* A2 */
+        d->probe_version = c->s->want.code;
+        d->probe_op = c->probe_op;
+    }
+    if (c->t->scripts) {
+        choose_cmds(c, p, d);
+    }
+    choose_callers(c, d);
 }
 
-void plan_documents(struct planner *p)
+void plan_docs(struct ctx *c)
 {
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (plan_up(p, i)) {
-            struct doc *d = make_doc(p, i);
-            struct action *a = plan_add(p, ACT_DOC);
-            a->node = p->s->nodes[i].id;
+    for (int i = 0; i < c->n; i++) {
+        if (c->x[i].up) {
+            struct doc *d = xcalloc(1, sizeof *d);
+            wanted_doc(c, i, d);
+            struct action *a = plan_add(c, ACT_DOC);
+            a->node = c->x[i].n->id;
             a->doc = d;
-        }
-    }
-}
-
-/* X5: its successors serve. */
-static bool replaced(const struct planner *p, int purpose)
-{
-    if (!p->running || bug(LOST_NOW)) {
-        return true;
-    }
-    if (service_type_has(p->t, purpose, ROLE_STATEFUL)) {
-        return false; /* its data may be the last: only the cloud may say that it is gone */
-    }
-    if (p->pl.create[purpose] > 0) {
-        return false;
-    }
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        bool kept = p->pl.kept[i] && p->s->nodes[i].role == purpose;
-        if (kept && (p->rank[i] != RANK_GOOD || !plan_settled(p->h[i]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool named(const struct planner *p, int i)
-{
-    for (int r = 0; r < p->t->n_roles && !bug(DESTROY_NAMED); r++) {
-        for (int k = 0; (p->targets >> r & 1) && k < p->s->n_nodes; k++) {
-            if (k != i && plan_may_name(p, k, i, r)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static const char *why_destroy(const struct planner *p, int i)
-{
-    const struct node *n = &p->s->nodes[i];
-    if (n->status != NODE_UP) { /* X1 */
-        return p->rank[i] == RANK_LOST ? "it did not boot in time" : "it is not needed any more";
-    }
-    if ((p->entry >= 0 && !plan_unlisted(p, i)) || named(p, i)) { /* X2, X3 */
-        return NULL;
-    }
-    if (plan_up(p, i)) { /* X4 */
-        return plan_settled(p->h[i]) && p->h[i]->r.applied.roles == 0 ? "removed" : NULL;
-    }
-    if (p->rank[i] == RANK_SICK || p->rank[i] == RANK_LOST) {
-        const char *why = p->rank[i] == RANK_LOST ? "lost: neither manager nor director hears it" : "sick";
-        return replaced(p, n->role) ? why : NULL;
-    }
-    return NULL;
-}
-
-void plan_destroys(struct planner *p)
-{
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (!p->pl.victim[i] || p->rank[i] == RANK_LEAVING) {
-            continue;
-        }
-        const char *why = why_destroy(p, i);
-        if (why) {
-            struct action *a = plan_add(p, ACT_DESTROY);
-            a->node = p->s->nodes[i].id;
-            (void)str_copy(a->why, sizeof a->why, why);
         }
     }
 }

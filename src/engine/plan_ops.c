@@ -1,77 +1,65 @@
 /*
- * When is an operation done, and what does the next step wait for (O rules).
+ * O: which operations have reached their end, and whether all is as wanted.
  */
-#include "engine/bug.h"
-#include "engine/constants.h"
-#include "engine/plan_int.h"
+#include "engine/plan_ctx.h"
 
-/* Every wanted node has settled on exactly its roles and is healthy, none is to be made. */
-static bool nodes_done(struct planner *p)
+static bool serves_all(const struct pn *p)
 {
-    for (int r = 0; r < p->t->n_roles; r++) {
-        if (p->pl.create[r] > 0) {
-            (void)str_copy(p->out->waits_for, WHY_MAX, "nodes to be made");
-            return false;
-        }
-    }
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (p->pl.roles[i] == 0 || p->pl.victim[i]) {
-            continue;
-        }
-        const struct have_node *a = p->h[i];
-        bool ok = p->rank[i] == RANK_GOOD && plan_settled(a) && a->r.applied.roles == p->pl.roles[i] &&
-                  a->r.applied.drain == 0;
-        if (!ok) {
-            snprintf(p->out->waits_for, WHY_MAX, "node %lld to have its roles", (long long)p->s->nodes[i].id);
-            return false;
-        }
-    }
-    return true;
+    return p->rank == RANK_GOOD && is_settled(p) && (p->a->r.applied.roles & ~p->a->r.applied.drain & p->wanted) == p->wanted;
 }
 
-static bool no_victims(struct planner *p)
+/* Every wanted role is where it shall be, applied and healthy. */
+static bool nodes_ok(struct ctx *c)
 {
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (p->pl.victim[i] && p->rank[i] != RANK_LEAVING) {
-            snprintf(p->out->waits_for, WHY_MAX, "node %lld to leave", (long long)p->s->nodes[i].id);
+    for (int r = 0; r < c->t->n_roles; r++) {
+        if (c->place.create[r] > 0) {
+            plan_waits(c, "%d %s node%s to be made%s%s", c->place.create[r], c->t->roles[r].name,
+                       c->place.create[r] == 1 ? "" : "s", c->s->fails ? ", last try: " : "",
+                       c->s->fails ? c->s->fail_why : "");
             return false;
         }
     }
-    return true;
-}
-
-static void wanted_ids(const struct planner *p, int role, struct id_set *ret)
-{
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (p->pl.roles[i] >> role & 1) {
-            set_add(ret, p->s->nodes[i].id);
-        }
-    }
-}
-
-/* O6: the entries are the wanted proxies, each names exactly the wanted targets and routes to the version. */
-static bool entries_done(const struct planner *p, int64_t version)
-{
-    if (p->entry < 0) {
-        return true;
-    }
-    struct id_set proxies = {0};
-    wanted_ids(p, p->entry, &proxies);
-    if (proxies.n == 0 || !set_equal(&proxies, &p->s->facts[FACT_ENTRIES].v.ids)) {
-        return false;
-    }
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (!set_has(&proxies, p->s->nodes[i].id)) {
-            continue;
-        }
-        const struct doc *d = &p->h[i]->r.applied;
-        if (p->t->code && d->route != version) {
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        if (p->wanted && !serves_all(p)) {
+            plan_waits(c, p->n->status == NODE_UP ? "node %lld applies its configuration" : "node %lld boots",
+                       (long long)p->n->id);
             return false;
         }
-        for (int r = 0; r < p->t->n_roles; r++) {
-            struct id_set ids = {0};
-            wanted_ids(p, r, &ids);
-            if ((p->targets >> r & 1) && !set_equal(&ids, &d->names[r])) {
+    }
+    return c->running;
+}
+
+static bool entries_ok(struct ctx *c)
+{
+    struct id_set wanted = {0};
+    for (int i = 0; i < c->n && c->entry >= 0; i++) {
+        if (c->x[i].wanted >> c->entry & 1) {
+            set_add(&wanted, c->x[i].n->id);
+        }
+    }
+    bool ok = c->entry < 0 || set_equal(&wanted, &c->s->facts[FACT_ENTRIES].v.ids);
+    if (!ok) {
+        plan_waits(c, "the list of entry points");
+    }
+    return ok;
+}
+
+/* O6: entries name exactly what is wanted. */
+static bool names_ok(struct ctx *c)
+{
+    for (int r = 0; r < c->t->n_roles; r++) {
+        struct id_set wanted = {0};
+        for (int i = 0; i < c->n && (c->targets >> r & 1); i++) {
+            if (c->x[i].wanted >> r & 1) {
+                set_add(&wanted, c->x[i].n->id);
+            }
+        }
+        for (int i = 0; i < c->n; i++) {
+            const struct pn *p = &c->x[i];
+            bool entry = c->entry >= 0 && (p->wanted >> c->entry & 1);
+            if (entry && (c->targets >> r & 1) && !(p->up && set_equal(&p->a->r.applied.names[r], &wanted))) {
+                plan_waits(c, "node %lld takes up the new %s nodes", (long long)p->n->id, c->t->roles[r].name);
                 return false;
             }
         }
@@ -79,76 +67,167 @@ static bool entries_done(const struct planner *p, int64_t version)
     return true;
 }
 
-static bool pair_done(const struct planner *p)
+static bool facts_ok(struct ctx *c)
 {
-    return p->pair < 0 || p->s->facts[FACT_PRIMARY].v.node != 0;
+    if (c->boot >= 0 && c->s->facts[FACT_CLUSTER].v.state != CLUSTER_FORMED) {
+        plan_waits(c, "the cluster forms");
+        return false;
+    }
+    int m = c->unique < 0 ? -1 : ctx_index(c, c->s->facts[FACT_MASTER].v.node);
+    if (c->unique >= 0 && (m < 0 || !c->x[m].kept)) {
+        plan_waits(c, "a master");
+        return false;
+    }
+    if (!pair_ok(c)) {
+        plan_waits(c, "%s on two nodes", c->t->roles[c->pair].title);
+        return false;
+    }
+    return true;
 }
 
-static bool settings_done(const struct planner *p)
+/* K5: every kept node is a member; with `notified` each has also heard of the others. */
+static bool members_ok(struct ctx *c, bool notified)
 {
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        bool counts = p->pl.roles[i] != 0 && !p->pl.victim[i];
-        if (counts && (!p->h[i] || p->h[i]->r.applied.settings != p->s->want.settings)) {
+    char id[48];
+    cmd_id_notify(c, id);
+    for (int i = 0; i < c->n && c->t->scripts; i++) {
+        const struct pn *p = &c->x[i];
+        if (set_has(&c->s->facts[FACT_MEMBERS].v.ids, p->n->id) != p->kept) {
+            plan_waits(c, "init on node %lld", (long long)p->n->id);
+            return false;
+        }
+        const struct cmd_result *r = p->kept && p->up ? report_cmd(&p->a->r, id) : NULL;
+        if (p->kept && notified && (!r || r->state == CMD_RUNNING)) {
+            plan_waits(c, "notify on node %lld", (long long)p->n->id);
             return false;
         }
     }
     return true;
 }
 
-static void finish(struct planner *p, const struct op *o, enum op_state outcome, const char *why)
+static bool no_victims(const struct ctx *c)
 {
-    struct action *a = plan_add(p, ACT_FINISH);
-    a->op = o->id;
-    a->outcome = outcome;
-    (void)str_copy(a->why, sizeof a->why, why);
+    for (int i = 0; i < c->n; i++) {
+        if (c->x[i].victim && c->x[i].rank != RANK_LEAVING) {
+            return false;
+        }
+    }
+    return true;
 }
 
-static void judge(struct planner *p, const struct op *o, bool conv, bool all)
+/* ---- ends ---- */
+
+static void end_growth(struct ctx *c, const struct op *o, bool done)
 {
-    bool routed = entries_done(p, p->s->want.code);
-    bool grows = (o->facet == FACET_RUN && o->value.run == RUN_RUNNING) || o->facet == FACET_COUNTS;
-    bool done = false;
-    switch (o->facet) {
-    case FACET_RUN:
-        done = o->value.run == RUN_RUNNING ? conv && pair_done(p) && entries_done(p, p->route) : p->s->n_nodes == 0;
-        break;
-    case FACET_COUNTS:
-        done = all;
-        break;
-    case FACET_CODE:
-        if (p->probe_bad) {
+    if (done) {
+        plan_finish(c, o, OP_DONE, "");
+    } else if (c->s->fails >= FAILS_MAX) { /* C3 */
+        char why[WHY_MAX];
+        snprintf(why, sizeof why, "nodes cannot be made: %.200s", c->s->fail_why);
+        plan_finish(c, o, OP_FAILED, why);
+    }
+}
+
+static bool routes_new(const struct ctx *c)
+{
+    const struct id_set *entries = &c->s->facts[FACT_ENTRIES].v.ids;
+    for (int64_t k = 0; k < entries->n; k++) {
+        int i = ctx_index(c, entries->id[k]);
+        if (i < 0 || !c->x[i].up || !is_settled(&c->x[i]) || c->x[i].a->r.applied.route != c->s->want.code) {
+            return false;
+        }
+    }
+    return entries->n > 0 && c->route == c->s->want.code;
+}
+
+static void end_code(struct ctx *c, const struct op *o, bool nodes)
+{
+    if (c->entry >= 0) {
+        if (c->probe_bad) {
             char why[WHY_MAX];
-            snprintf(why, sizeof why, "probe: %.200s", p->probe_bad);
-            finish(p, o, OP_FAILED, why); /* A2 */
-            return;
+            snprintf(why, sizeof why, "probe: %.200s", c->probe_bad);
+            plan_finish(c, o, OP_FAILED, why);
+        } else if (nodes && routes_new(c)) { /* A5 */
+            plan_finish(c, o, OP_DONE, "");
         }
-        done = conv && routed && p->route == p->s->want.code; /* A5 */
-        break;
-    case FACET_SETTINGS:
-        if (p->settings_bad) {
-            finish(p, o, OP_FAILED, p->settings_bad); /* S3 */
-            return;
-        }
-        done = conv && settings_done(p);
-        break;
-    default:
         return;
     }
-    if (done) {
-        finish(p, o, OP_DONE, "");
-    } else if (grows && p->s->fails >= FAILS_MAX) { /* C3 */
-        char why[WHY_MAX];
-        snprintf(why, sizeof why, "nodes cannot be created: %.200s", p->s->fail_why);
-        finish(p, o, OP_FAILED, why);
+    bool all = nodes;
+    char id[48];
+    cmd_id_init(c, id);
+    for (int i = 0; i < c->n && c->t->scripts; i++) {
+        const struct pn *p = &c->x[i];
+        const struct cmd_result *r = p->up && p->wanted ? report_cmd(&p->a->r, id) : NULL;
+        if (r && r->state == CMD_STOPPED && r->rc != 0) {
+            plan_finish(c, o, OP_FAILED, "init.sh failed");
+            return;
+        }
+        all = all && (!p->wanted || (r && r->state == CMD_STOPPED));
+    }
+    if (all) {
+        plan_finish(c, o, OP_DONE, "");
     }
 }
 
-void plan_operations(struct planner *p)
+static void end_settings(struct ctx *c, const struct op *o, bool nodes)
 {
-    bool conv = p->running && nodes_done(p);
-    bool all = conv && no_victims(p) && pair_done(p) && entries_done(p, p->route);
-    p->out->converged = p->running ? all && p->route == p->s->want.code && settings_done(p) : p->s->n_nodes == 0;
-    for (int i = 0; i < p->s->n_ops; i++) {
-        judge(p, &p->s->ops[i], conv, all);
+    if (c->settings_bad) {
+        plan_finish(c, o, OP_FAILED, c->settings_bad); /* S3 */
+        return;
     }
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        nodes = nodes && (!p->wanted || p->a->r.applied.settings == c->s->want.settings);
+    }
+    if (nodes) {
+        plan_finish(c, o, OP_DONE, "");
+    }
+}
+
+/* K7: each target has the command in its journal or is leaving. */
+static void end_cmd(struct ctx *c, const struct op *o)
+{
+    char id[48];
+    cmd_id_op(o, id);
+    for (int64_t k = 0; k < o->targets.n; k++) {
+        int i = ctx_index(c, o->targets.id[k]);
+        const struct pn *p = i >= 0 ? &c->x[i] : NULL;
+        if (p && node_alive(p->n) && !(p->a && p->a->claimed && report_cmd(&p->a->r, id))) {
+            plan_waits(c, "node %lld starts %s", (long long)p->n->id, o->kind);
+            return;
+        }
+    }
+    plan_finish(c, o, OP_DONE, "");
+}
+
+void plan_ops(struct ctx *c)
+{
+    bool nodes = nodes_ok(c);
+    bool facts = nodes && facts_ok(c) && entries_ok(c);
+    bool exact = facts && names_ok(c) && no_victims(c) && members_ok(c, true);
+    for (int i = 0; i < c->s->n_ops; i++) {
+        const struct op *o = &c->s->ops[i];
+        switch (o->facet) {
+        case FACET_RUN:
+            if (o->value.run == RUN_RUNNING) {
+                end_growth(c, o, facts && members_ok(c, false));
+            } else if (c->n == 0) {
+                plan_finish(c, o, OP_DONE, "");
+            }
+            break;
+        case FACET_COUNTS:
+            end_growth(c, o, exact);
+            break;
+        case FACET_CODE:
+            end_code(c, o, nodes);
+            break;
+        case FACET_SETTINGS:
+            end_settings(c, o, nodes);
+            break;
+        default:
+            end_cmd(c, o);
+        }
+    }
+    bool idle = c->s->want.code == c->s->good.code && c->s->want.settings == c->s->good.settings;
+    c->out->converged = exact && idle;
 }

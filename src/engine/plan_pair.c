@@ -1,121 +1,191 @@
 /*
- * A pair role, primary and replica, that the planner itself places on two nodes (Z rules).
+ * Z: the pair role, a primary and a replica on two nodes of the service that the planner chooses itself.
  */
-#include "engine/bug.h"
-#include "engine/plan_int.h"
+#include "engine/plan_ctx.h"
 
-static int index_of(const struct planner *p, int64_t id)
+/* Z3: a replica of the present primary that has everything it has. */
+static bool in_step(const struct ctx *c, const struct pn *p)
 {
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (p->s->nodes[i].id == id) {
-            return i;
+    return is_healthy(p, c->pair) && is_settled(p) && doc_serves(&p->a->r.applied, c->pair) &&
+           p->a->r.applied.primary == c->primary && (p->n->id == c->primary || p->a->r.synced);
+}
+
+/* Z1: the published primary, holders in step, other holders, then the lowest ordinal. */
+static int standing(const struct ctx *c, const struct pn *p)
+{
+    if (p->n->id == c->primary) {
+        return 0;
+    }
+    bool holds = p->a && p->a->claimed && may_have(p, c->pair);
+    return holds && in_step(c, p) ? 1 : holds ? 2 : 3;
+}
+
+/* Z1: of the kept nodes two; those not heard for a moment only if they hold already. */
+static void choose_holders(struct ctx *c)
+{
+    for (int chosen = 0; chosen < 2; chosen++) {
+        struct pn *best = NULL;
+        for (int i = 0; i < c->n; i++) {
+            struct pn *p = &c->x[i];
+            bool fit = p->kept && !(p->wanted >> c->pair & 1) &&
+                       (p->up || (p->rank == RANK_UNKNOWN && standing(c, p) < 3));
+            if (fit && (!best || standing(c, p) < standing(c, best))) {
+                best = p;
+            }
         }
-    }
-    return -1;
-}
-
-static bool may_carry(const struct planner *p, int i)
-{
-    const struct doc *d[PENDING_MAX + 1];
-    int n = plan_possible(p->h[i], d);
-    while (n-- > 0) {
-        if (doc_has(d[n], p->pair)) {
-            return true;
+        if (!best) {
+            return;
         }
+        best->wanted |= 1ull << c->pair;
     }
-    return false;
 }
 
-/* A replica that has all of this primary's data. */
-static bool in_step(const struct planner *p, int i, int64_t primary)
+/* Z6: who takes over from a primary that is lost: the one whose data goes furthest. */
+static struct pn *successor_of_lost(struct ctx *c)
 {
-    return plan_healthy(p, i, p->pair) && plan_must(p, i, p->pair, 0) && plan_settled(p->h[i]) &&
-           p->h[i]->r.applied.primary == primary && p->h[i]->r.synced;
-}
-
-/* Z1: published primary first, then replicas in step, then the lowest ordinal. */
-static bool preferred(const struct planner *p, int64_t primary, int a, int b)
-{
-    const struct node *na = &p->s->nodes[a], *nb = &p->s->nodes[b];
-    if ((na->id == primary) != (nb->id == primary)) {
-        return na->id == primary;
-    }
-    bool sa = in_step(p, a, primary), sb = in_step(p, b, primary);
-    if (sa != sb) {
-        return sa;
-    }
-    bool ca = may_carry(p, a), cb = may_carry(p, b);
-    return ca != cb ? ca : na->ord < nb->ord;
-}
-
-static int best_kept(const struct planner *p, int64_t primary, int except)
-{
-    int best = -1;
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        if (i != except && p->pl.kept[i] && plan_up(p, i) && (best < 0 || preferred(p, primary, i, best))) {
-            best = i;
+    struct pn *best = NULL;
+    int64_t best_key = -1;
+    for (int i = 0; i < c->n; i++) {
+        struct pn *p = &c->x[i];
+        bool holder = p->up && p->n->id != c->primary && may_have(p, c->pair);
+        if (!p->up || p->n->id == c->primary || (!holder && !p->kept)) {
+            continue;
+        }
+        int64_t position = holder ? p->a->r.position + 2 : 0; /* -1: has none */
+        int64_t key = (position > 1 && p->a->r.synced ? 1ll << 61 : 0) + position * 4 + 2 * holder + p->kept;
+        if (key > best_key) {
+            best = p;
+            best_key = key;
         }
     }
     return best;
 }
 
-static void publish_primary(struct planner *p, int i)
+/* Z4: those who use the pair will find p there, and it will let them in. */
+static bool users_know(const struct ctx *c, const struct pn *p)
 {
-    struct action *a = plan_add(p, ACT_PUBLISH);
-    a->fact = FACT_PRIMARY;
-    a->rev = p->s->facts[FACT_PRIMARY].rev;
-    a->value.node = p->s->nodes[i].id;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *u = &c->x[i];
+        if (!u->up || !(u->wanted & c->uses_pair)) {
+            continue;
+        }
+        for (int k = 0; k < poss_n(u); k++) {
+            if (!set_has(&poss_at(u, k)->holders, p->n->id)) {
+                return false;
+            }
+        }
+        if (!must(p, c->pair, 0, u->n->id)) {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* Z3: a lost primary is replaced at once; Z4: one that leaves hands over to a replica in step. */
-static void move_primary(struct planner *p, int64_t primary, int at, int first)
+static struct pn *successor_of_victim(struct ctx *c)
 {
-    bool usable = at >= 0 && p->rank[at] < RANK_SICK;
-    if (first < 0 || (usable && p->pl.kept[at])) {
+    for (int i = 0; i < c->n; i++) {
+        struct pn *p = &c->x[i];
+        bool fit = p->kept && (p->wanted >> c->pair & 1) && p->n->id != c->primary;
+        if (fit && ((in_step(c, p) && users_know(c, p)) || (bug(PRIMARY_HASTY) && p->up))) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static struct pn *choose_primary(struct ctx *c)
+{
+    int i = ctx_index(c, c->primary);
+    const struct pn *old = i >= 0 ? &c->x[i] : NULL;
+    if (c->primary == 0) {
+        for (int k = 0; k < c->n; k++) {
+            if (c->x[k].up && (c->x[k].wanted >> c->pair & 1)) {
+                return &c->x[k];
+            }
+        }
+        return NULL;
+    }
+    if (!old || old->rank >= RANK_SICK) {
+        return bug(PRIMARY_STUCK) ? NULL : successor_of_lost(c); /* Z6 */
+    }
+    return old->victim && old->up ? successor_of_victim(c) : NULL; /* Z4 */
+}
+
+void plan_pair(struct ctx *c)
+{
+    if (c->pair < 0) {
         return;
     }
-    bool gone = at < 0 || p->rank[at] >= RANK_SICK;
-    if (gone ? !bug(PRIMARY_STUCK) || at < 0 : in_step(p, first, primary) || bug(PRIMARY_HASTY)) {
-        publish_primary(p, first);
+    c->primary = c->s->facts[FACT_PRIMARY].v.node;
+    if (c->running) {
+        choose_holders(c);
+        struct pn *p = choose_primary(c);
+        if (p) { /* Z2: read back before a document says it */
+            struct fact_value v = {.node = p->n->id};
+            plan_publish(c, FACT_PRIMARY, &v);
+        }
+    }
+    for (int i = 0; i < c->n; i++) {
+        struct pn *p = &c->x[i];
+        bool holds = (p->wanted >> c->pair & 1) || (p->a && p->a->claimed && may_have(p, c->pair));
+        if (p->rank < RANK_SICK && p->n->status == NODE_UP && (holds || p->n->id == c->primary)) {
+            set_add(&c->holders, p->n->id);
+        }
     }
 }
 
-/* Z5: who is neither wanted nor primary goes only when the primary is known to act as one. */
-static bool may_drop(const struct planner *p, int i, int64_t primary)
+/* N7: the primary is known to the user of the pair, and lets it in; a primary that is away blocks nobody. */
+bool pair_reached(const struct ctx *c, const struct pn *user)
 {
-    int at = index_of(p, primary);
-    return !p->running || (p->s->nodes[i].id != primary && at >= 0 && at != i && in_step(p, at, primary)) ||
-           bug(PRIMARY_DROPPED);
+    if (c->pair < 0) {
+        return true;
+    }
+    for (int k = 0; k < poss_n(user); k++) {
+        if (!set_has(&poss_at(user, k)->holders, c->primary)) {
+            return false;
+        }
+    }
+    int i = ctx_index(c, c->primary);
+    return c->primary != 0 && (i < 0 || !c->x[i].up || must(&c->x[i], c->pair, 0, user->n->id));
 }
 
-void plan_pair(struct planner *p)
+/* Z5: a holder that is not wanted any more goes when nobody depends on it. */
+bool pair_keeps(const struct ctx *c, const struct pn *p)
 {
-    if (p->pair < 0) {
-        return;
+    if (!c->running || bug(PRIMARY_DROPPED)) {
+        return false;
     }
-    int64_t primary = p->s->facts[FACT_PRIMARY].v.node;
-    int at = index_of(p, primary);
-    int first = p->running ? best_kept(p, primary, -1) : -1;
-    int second = first >= 0 ? best_kept(p, primary, first) : -1;
-    if (p->running) {
-        move_primary(p, primary, at, first);
+    if (maybe_fact_node(c, FACT_PRIMARY, p->n->id)) {
+        return true;
     }
-    if (primary != 0) { /* Z2: only what was published and read back is told to nodes (P4) */
-        if (first >= 0) {
-            p->pl.roles[first] |= 1ull << p->pair;
-        }
-        if (second >= 0) {
-            p->pl.roles[second] |= 1ull << p->pair;
+    if (!is_settled(p) || p->a->r.applied.primary != c->primary) {
+        return true; /* may still act as the primary it was */
+    }
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *h = &c->x[i];
+        bool heir = h->n->id == c->primary || (h->wanted >> c->pair & 1);
+        if (heir && !in_step(c, h)) {
+            return true;
         }
     }
-    for (int i = 0; i < p->s->n_nodes; i++) {
-        bool wanted = p->pl.roles[i] >> p->pair & 1;
-        bool keeps = may_carry(p, i) && plan_up(p, i) && !may_drop(p, i, primary);
-        if (keeps && !wanted) {
-            p->pl.roles[i] |= 1ull << p->pair;
-        }
-        if (wanted || (may_carry(p, i) && p->rank[i] < RANK_SICK)) {
-            set_add(&p->holders, p->s->nodes[i].id);
+    return ctx_index(c, c->primary) < 0;
+}
+
+bool pair_ok(const struct ctx *c)
+{
+    if (c->pair < 0) {
+        return true;
+    }
+    int i = ctx_index(c, c->primary);
+    if (i < 0 || !(c->x[i].wanted >> c->pair & 1)) {
+        return false;
+    }
+    for (int k = 0; k < c->n; k++) {
+        const struct pn *p = &c->x[k];
+        bool wanted = p->wanted >> c->pair & 1;
+        if (wanted ? !in_step(c, p) : p->rank < RANK_SICK && p->a && p->a->claimed && may_have(p, c->pair)) {
+            return false;
         }
     }
+    return true;
 }

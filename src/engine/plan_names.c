@@ -1,0 +1,178 @@
+/*
+ * N and E: what the entries name, and which entries are published.
+ */
+#include <string.h>
+
+#include "engine/plan_ctx.h"
+
+void plan_names_init(struct ctx *c)
+{
+    c->maybe_entries = c->s->facts[FACT_ENTRIES].v.ids;
+    for (int i = 0; i < c->have->n_flying && !bug(PUBLISH_FORGOTTEN); i++) { /* F9 */
+        const struct have_publish *p = &c->have->flying[i];
+        bool counts = p->fact == FACT_ENTRIES && p->rev == c->s->facts[FACT_ENTRIES].rev;
+        for (int64_t k = 0; counts && k < p->value.ids.n; k++) {
+            if (c->maybe_entries.n < NODES_MAX) {
+                set_add(&c->maybe_entries, p->value.ids.id[k]);
+            }
+        }
+    }
+    for (int r = 0; r < c->t->n_roles; r++) { /* N3 */
+        int wanted = bug(ONE_IS_ENOUGH) ? 0 : c->place.create[r];
+        for (int i = 0; i < c->n && !bug(ONE_IS_ENOUGH); i++) {
+            wanted += c->x[i].wanted >> r & 1;
+        }
+        c->need[r] = wanted > 1 ? wanted : 1;
+    }
+}
+
+/* The newest document of the proxy that has the entry role. */
+static const struct doc *newest_entry_doc(const struct ctx *c, const struct pn *proxy)
+{
+    for (int k = poss_n(proxy) - 1; k >= 0; k--) {
+        if (doc_has(poss_at(proxy, k), c->entry)) {
+            return poss_at(proxy, k);
+        }
+    }
+    return NULL;
+}
+
+/* N1, N6, N7 */
+static bool may_be_named(const struct ctx *c, const struct pn *proxy, const struct pn *p, int role, int64_t version,
+                         const struct doc *now)
+{
+    if (bug(NAME_UNAPPLIED)) {
+        return p->up && (p->wanted >> role & 1);
+    }
+    if (!is_healthy(p, role)) {
+        return false;
+    }
+    if (!must(p, role, bug(FLIP_UNSTAGED) ? 0 : version, proxy->n->id)) {
+        return false;
+    }
+    bool named = now && set_has(&now->names[role], p->n->id);
+    return named || !(c->uses_pair >> role & 1) || pair_reached(c, p);
+}
+
+/* N4: what is named now and may still serve, rather than nothing. */
+static void keep_names(const struct ctx *c, const struct doc *now, int role, int64_t version, struct id_set *ret)
+{
+    for (int64_t k = 0; k < now->names[role].n; k++) {
+        int i = ctx_index(c, now->names[role].id[k]);
+        if (i >= 0 && c->x[i].n->status == NODE_UP && (!c->x[i].up || must(&c->x[i], role, version, 0))) {
+            set_add(ret, c->x[i].n->id);
+        }
+    }
+}
+
+static void names_of_role(const struct ctx *c, const struct pn *proxy, int role, int64_t version, struct id_set *ret)
+{
+    const struct doc *now = newest_entry_doc(c, proxy);
+    bool formed = c->boot != role || c->s->facts[FACT_CLUSTER].v.state == CLUSTER_FORMED; /* M2 */
+    for (int i = 0; formed && i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        if ((p->wanted >> role & 1) && may_be_named(c, proxy, p, role, version, now)) {
+            set_add(ret, p->n->id);
+        }
+    }
+    bool more = formed && (ret->n < c->need[role] || !c->running) && !bug(SHRINK_FIRST);
+    for (int i = 0; more && i < c->n; i++) { /* N2 */
+        const struct pn *p = &c->x[i];
+        if (!(p->wanted >> role & 1) && p->rank < RANK_LEAVING && may_be_named(c, proxy, p, role, version, now)) {
+            set_add(ret, p->n->id);
+        }
+    }
+    if (ret->n == 0 && now) {
+        keep_names(c, now, role, version, ret);
+    }
+}
+
+bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, struct doc *d)
+{
+    memset(d->names, 0, sizeof d->names);
+    for (int r = 0; r < c->t->n_roles; r++) {
+        if (!(c->targets >> r & 1)) {
+            continue;
+        }
+        int64_t v = c->serves_code >> r & 1 ? version : 0;
+        names_of_role(c, proxy, r, v, &d->names[r]);
+        if (d->names[r].n == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- entries ---- */
+
+bool entry_ready(const struct ctx *c, const struct pn *p)
+{
+    if (!p->up || !is_settled(p) || !doc_serves(&p->a->r.applied, c->entry) || !is_healthy(p, c->entry)) {
+        return false;
+    }
+    const struct doc *d = &p->a->r.applied;
+    for (int r = 0; r < c->t->n_roles && !bug(STALE_ENTRY); r++) { /* E2 */
+        bool served = !(c->targets >> r & 1);
+        int64_t v = c->serves_code >> r & 1 ? d->route : 0;
+        for (int64_t k = 0; !served && k < d->names[r].n; k++) {
+            int i = ctx_index(c, d->names[r].id[k]);
+            served = i >= 0 && is_healthy(&c->x[i], r) && must(&c->x[i], r, v, p->n->id);
+        }
+        if (!served) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void choose_entries(struct ctx *c, struct id_set *ret)
+{
+    const struct id_set *listed = &c->s->facts[FACT_ENTRIES].v.ids;
+    int wanted = 0;
+    for (int i = 0; i < c->n; i++) {
+        bool here = c->x[i].wanted >> c->entry & 1;
+        wanted += here;
+        if (here && entry_ready(c, &c->x[i])) {
+            set_add(ret, c->x[i].n->id);
+        }
+    }
+    bool none = ret->n == 0;
+    bool missing = ret->n < wanted || c->place.create[c->entry] > 0;
+    for (int64_t k = 0; missing && k < listed->n; k++) { /* E1 */
+        int i = ctx_index(c, listed->id[k]);
+        if (i >= 0 && c->x[i].n->status == NODE_UP && (none || entry_ready(c, &c->x[i]))) {
+            set_add(ret, listed->id[k]);
+        }
+    }
+    for (int64_t k = 0; ret->n == 0 && k < listed->n; k++) { /* E3 */
+        int i = ctx_index(c, listed->id[k]);
+        if (i >= 0 && c->x[i].n->status == NODE_UP) {
+            set_add(ret, listed->id[k]);
+        }
+    }
+}
+
+void plan_entries(struct ctx *c)
+{
+    if (c->entry < 0) {
+        return;
+    }
+    const struct fact *f = &c->s->facts[FACT_ENTRIES];
+    if (c->running) {
+        choose_entries(c, &c->new_entries);
+    }
+    bool differs = !set_equal(&c->new_entries, &f->v.ids);
+    for (int i = 0; i < c->have->n_flying; i++) { /* F9: publish the present list again to void an older request */
+        const struct have_publish *p = &c->have->flying[i];
+        differs = differs || (p->fact == FACT_ENTRIES && p->rev == f->rev && !set_equal(&p->value.ids, &f->v.ids));
+    }
+    if (differs) {
+        struct fact_value v = {.ids = c->new_entries};
+        plan_publish(c, FACT_ENTRIES, &v);
+    }
+}
+
+bool can_unentry(const struct ctx *c, int64_t node)
+{
+    return c->entry < 0 || (!set_has(&c->maybe_entries, node) && !set_has(&c->new_entries, node));
+}
