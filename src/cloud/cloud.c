@@ -72,8 +72,8 @@ static int setting_text(const struct conf_key *k, const char *text, void *target
     switch (k->kind) {
     case CONF_INT:
         if (str_to_int(text, k->min, max, &n) < 0) {
-            return err_set(e, ERR_INVALID, "%s must be a whole number from %lld to %lld", k->key, (long long)k->min,
-                           (long long)max);
+            return err_set(e, ERR_INVALID, "%s must be a whole number from %lld to %lld", k->key,
+                           (long long)k->min, (long long)max);
         }
         *(int64_t *)place = n;
         return 0;
@@ -107,7 +107,8 @@ static const struct conf_key *find_key(const struct conf_key *schema, const char
 /* Values come as text from a file, or as JSON values of the fitting kind. */
 static int setting_json(const struct conf_key *k, const json_t *v, void *target, struct err *e)
 {
-    _cleanup_free_ char *number = json_is_integer(v) ? str_printf("%lld", (long long)json_integer_value(v)) : NULL;
+    _cleanup_free_ char *number =
+        json_is_integer(v) ? str_printf("%lld", (long long)json_integer_value(v)) : NULL;
 
     if (json_is_string(v)) {
         return setting_text(k, json_string_value(v), target, e);
@@ -150,13 +151,15 @@ int cloud_settings(const struct conf_key *schema, const json_t *settings, void *
 
 /* ---- open and close ---- */
 
-int cloud_open(const char *name, const json_t *settings, const char *installation, struct cloud *ret, struct err *e)
+int cloud_open(const char *name, const json_t *settings, const char *installation, struct cloud *ret,
+               struct err *e)
 {
     const char *driver = json_str(settings, "driver", "");
     struct cloud c = {.driver = cloud_driver_find(driver)};
     int r;
 
-    if (!str_copy(c.name, sizeof(c.name), name) || !of(name, "abcdefghijklmnopqrstuvwxyz0123456789-_", CLOUD_NAME_MAX)) {
+    if (!str_copy(c.name, sizeof(c.name), name) ||
+        !of(name, "abcdefghijklmnopqrstuvwxyz0123456789-_", CLOUD_NAME_MAX)) {
         return err_set(e, ERR_INVALID, "the name of a cloud is 1 to %d of [a-z0-9_-]", CLOUD_NAME_MAX - 1);
     }
     if (!c.driver) {

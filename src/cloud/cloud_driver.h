@@ -1,9 +1,10 @@
 /*
  * What a cloud has to offer, for those who write one.  Callers include cloud.h.
  *
- * Calls are short and have no loops, retries or sleeps inside: retry, back-off, deadlines and rate limits live
- * once, in the director's provisioning.  Every call may block on the network for at most its own timeout (10 s)
- * and may be made from several threads at once.  Adding a cloud: one file here, one row in cloud_list.c.
+ * Calls are short and have no loops, retries or sleeps inside: retry, back-off, deadlines and rate limits
+ * live once, in the director's provisioning.  Every call may block on the network for at most its own timeout
+ * (10 s) and may be made from several threads at once.  Adding a cloud: one file here, one row in
+ * cloud_list.c.
  */
 #pragma once
 
@@ -35,16 +36,18 @@ struct cloud_driver {
     int (*terminate)(void *cloud, const char *id, struct err *e);
 
     /* Volumes; NULL = unsupported. Ids are the cloud's. */
-    int (*vol_create)(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX], struct err *e);
+    int (*vol_create)(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX],
+                      struct err *e);
     int (*vol_attach)(void *cloud, const char *vol, const char *machine, const char *name, struct err *e);
     int (*vol_detach)(void *cloud, const char *vol, struct err *e);
     int (*vol_delete)(void *cloud, const char *vol, struct err *e);
 };
 
-/* For drivers: reads settings (text as from a file, or JSON values) by the driver's key table into target, with
- * its fallbacks; unknown keys (besides driver) and bad values are ERR_INVALID. Strings in target are owned by
- * it: conf_free. */
-int cloud_settings(const struct conf_key *schema, const json_t *settings, void *target, struct err *e) WARN_UNUSED;
+/* For drivers: reads settings (text as from a file, or JSON values) by the driver's key table into target,
+ * with its fallbacks; unknown keys (besides driver) and bad values are ERR_INVALID. Strings in target are
+ * owned by it: conf_free. */
+int cloud_settings(const struct conf_key *schema, const json_t *settings, void *target,
+                   struct err *e) WARN_UNUSED;
 /* For drivers: token, name and user data are within the grammars every cloud can take. CLOUD_INVALID. */
 int cloud_spec_check(const struct cloud_spec *s, struct err *e) WARN_UNUSED;
 

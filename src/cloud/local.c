@@ -27,10 +27,18 @@ struct local {
 };
 
 static const struct conf_key keys[] = {
-    {.section = "cloud *", .key = "socket", .kind = CONF_PATH, .offset = offsetof(struct settings, socket),
-     .fallback = "/run/conpaas-hostd/hostd.sock", .help = "local: socket of conpaas-hostd"},
-    {.section = "cloud *", .key = "types", .kind = CONF_STRING, .offset = offsetof(struct settings, types),
-     .fallback = TYPES_DEFAULT, .help = "local, sim: instance types, like small:500m:256M:256p:1c; the first is the default"},
+    {.section = "cloud *",
+     .key = "socket",
+     .kind = CONF_PATH,
+     .offset = offsetof(struct settings, socket),
+     .fallback = "/run/conpaas-hostd/hostd.sock",
+     .help = "local: socket of conpaas-hostd"},
+    {.section = "cloud *",
+     .key = "types",
+     .kind = CONF_STRING,
+     .offset = offsetof(struct settings, types),
+     .fallback = TYPES_DEFAULT,
+     .help = "local, sim: instance types, like small:500m:256M:256p:1c; the first is the default"},
     {.key = NULL},
 };
 
@@ -154,7 +162,8 @@ static int ask(const struct local *l, json_t *question, int lost, json_t **ret, 
     }
     const json_t *error = json_object_get(answer, "error");
     if (error) {
-        return err_set(e, cloud_result_from_word(json_str(error, "code", "")), "%s", json_str(error, "message", ""));
+        return err_set(e, cloud_result_from_word(json_str(error, "code", "")), "%s",
+                       json_str(error, "message", ""));
     }
     *ret = json_incref(json_object_get(answer, "ok"));
     return *ret ? 0 : err_set(e, lost, "conpaas-hostd's answer has neither ok nor error");
@@ -168,8 +177,9 @@ static int read_machine(const json_t *j, struct cloud_machine *ret, struct err *
     m.state = str_eq(state, "RUNNING")   ? CLOUD_M_RUNNING
               : str_eq(state, "BOOTING") ? CLOUD_M_BOOTING
                                          : CLOUD_M_GONE;
-    if ((m.state == CLOUD_M_GONE && !str_eq(state, "GONE")) || !str_copy(m.id, sizeof(m.id), json_str(j, "id", "")) ||
-        !m.id[0] || !str_copy(m.token, sizeof(m.token), json_str(j, "token", "")) ||
+    if ((m.state == CLOUD_M_GONE && !str_eq(state, "GONE")) ||
+        !str_copy(m.id, sizeof(m.id), json_str(j, "id", "")) || !m.id[0] ||
+        !str_copy(m.token, sizeof(m.token), json_str(j, "token", "")) ||
         !str_copy(m.address, sizeof(m.address), json_str(j, "address", ""))) {
         return err_set(e, CLOUD_UNKNOWN, "conpaas-hostd describes a machine in an odd way");
     }
@@ -177,7 +187,8 @@ static int read_machine(const json_t *j, struct cloud_machine *ret, struct err *
     return 0;
 }
 
-static int ask_machine(const struct local *l, json_t *question, int lost, struct cloud_machine *ret, struct err *e)
+static int ask_machine(const struct local *l, json_t *question, int lost, struct cloud_machine *ret,
+                       struct err *e)
 {
     _cleanup_json_ json_t *ok = NULL;
     int r = ask(l, question, lost, &ok, e);
@@ -216,8 +227,8 @@ static int local_create(void *cloud, const struct cloud_spec *spec, struct cloud
         return err_set(e, CLOUD_INVALID, "no instance type %s", spec->type);
     }
     return ask_machine(l,
-                       json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}}", "call", "create", "owner", l->owner,
-                                 "token", spec->token, "name", spec->name, "user_data",
+                       json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, s:I, s:I}}", "call", "create",
+                                 "owner", l->owner, "token", spec->token, "name", spec->name, "user_data",
                                  spec->user_data ? spec->user_data : "", "type", "millicores",
                                  (json_int_t)t->millicores, "memory_mb", (json_int_t)t->memory_mb, "pids",
                                  (json_int_t)t->pids, "disk_mb", (json_int_t)t->disk_mb),
@@ -228,8 +239,8 @@ static int local_find(void *cloud, const char *token, struct cloud_machine *ret,
 {
     const struct local *l = cloud;
 
-    return ask_machine(l, json_pack("{s:s, s:s, s:s}", "call", "find", "owner", l->owner, "token", token), CLOUD_RETRY,
-                       ret, e);
+    return ask_machine(l, json_pack("{s:s, s:s, s:s}", "call", "find", "owner", l->owner, "token", token),
+                       CLOUD_RETRY, ret, e);
 }
 
 static int local_list(void *cloud, struct cloud_machine **ret, size_t *ret_n, struct err *e)
@@ -266,11 +277,13 @@ static int local_terminate(void *cloud, const char *id, struct err *e)
     return ask_nothing(cloud, json_pack("{s:s, s:s}", "call", "terminate", "id", id), e);
 }
 
-static int local_vol_create(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX], struct err *e)
+static int local_vol_create(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX],
+                            struct err *e)
 {
     _cleanup_json_ json_t *ok = NULL;
     int r = ask(cloud,
-                json_pack("{s:s, s:s, s:I}", "call", "vol_create", "token", token, "megabytes", (json_int_t)megabytes),
+                json_pack("{s:s, s:s, s:I}", "call", "vol_create", "token", token, "megabytes",
+                          (json_int_t)megabytes),
                 CLOUD_RETRY, &ok, e);
 
     if (r < 0) {
@@ -281,10 +294,13 @@ static int local_vol_create(void *cloud, const char *token, int64_t megabytes, c
                : err_set(e, CLOUD_UNKNOWN, "conpaas-hostd names no volume");
 }
 
-static int local_vol_attach(void *cloud, const char *vol, const char *machine, const char *name, struct err *e)
+static int local_vol_attach(void *cloud, const char *vol, const char *machine, const char *name,
+                            struct err *e)
 {
     return ask_nothing(
-        cloud, json_pack("{s:s, s:s, s:s, s:s}", "call", "vol_attach", "vol", vol, "machine", machine, "name", name), e);
+        cloud,
+        json_pack("{s:s, s:s, s:s, s:s}", "call", "vol_attach", "vol", vol, "machine", machine, "name", name),
+        e);
 }
 
 static int local_vol_detach(void *cloud, const char *vol, struct err *e)

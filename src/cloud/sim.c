@@ -38,11 +38,15 @@ struct sim {
 };
 
 #define KEY(name, k, member, def, lo, hi, text)                                                              \
-    {.section = "cloud *", .key = (name), .kind = (k), .offset = offsetof(struct settings, member),          \
-     .fallback = (def), .min = (lo), .max = (hi), .help = (text)}
+    {                                                                                                        \
+        .section = "cloud *", .key = (name), .kind = (k), .offset = offsetof(struct settings, member),       \
+        .fallback = (def), .min = (lo), .max = (hi), .help = (text)                                          \
+    }
 static const struct conf_key keys[] = {
-    KEY("types", CONF_STRING, types, TYPES_DEFAULT, 0, 4096, "local, sim: instance types; the first is the default"),
-    KEY("script", CONF_STRING, script, "", 0, 4096, "sim: faults, like create:2=quota poll:5=lose list:*=retry"),
+    KEY("types", CONF_STRING, types, TYPES_DEFAULT, 0, 4096,
+        "local, sim: instance types; the first is the default"),
+    KEY("script", CONF_STRING, script, "", 0, 4096,
+        "sim: faults, like create:2=quota poll:5=lose list:*=retry"),
     KEY("boot_ms", CONF_INT, boot_ms, "0", 0, 3600000, "sim: how long a machine is BOOTING"),
     KEY("late_ms", CONF_INT, late_ms, "1000", 0, 3600000, "sim: how late a late machine appears"),
     KEY("hang_ms", CONF_INT, hang_ms, "10000", 0, 60000, "sim: how long a call that hangs takes"),
@@ -143,7 +147,8 @@ static struct machine *make(struct sim *s, const struct cloud_spec *spec, int64_
     int64_t i = ++s->made, now = clock_mono_ms();
 
     (void)snprintf(m->m.id, sizeof(m->m.id), "sim-%lld", (long long)i);
-    (void)snprintf(m->m.address, sizeof(m->m.address), "198.18.%d.%d", (int)(i / 250 % 250), (int)(i % 250 + 1));
+    (void)snprintf(m->m.address, sizeof(m->m.address), "198.18.%d.%d", (int)(i / 250 % 250),
+                   (int)(i % 250 + 1));
     (void)str_copy(m->m.token, sizeof(m->m.token), spec->token);
     m->m.created_ms = clock_wall_ms();
     m->visible_at = now + late_ms;
@@ -182,7 +187,8 @@ static int sim_types(void *cloud, const struct cloud_type **ret, size_t *ret_n, 
     return 0;
 }
 
-static int create_locked(struct sim *s, const struct cloud_spec *spec, struct cloud_machine *ret, struct err *e)
+static int create_locked(struct sim *s, const struct cloud_spec *spec, struct cloud_machine *ret,
+                         struct err *e)
 {
     int result = CLOUD_UNKNOWN;
     enum sim_effect f = next_effect(s, SIM_CREATE, &result);
@@ -192,7 +198,8 @@ static int create_locked(struct sim *s, const struct cloud_spec *spec, struct cl
         return say(result, e);
     }
     if (!m && alive(s) >= s->settings.capacity) {
-        return err_set(e, CLOUD_CAPACITY, "the cloud is full: %lld machines", (long long)s->settings.capacity);
+        return err_set(e, CLOUD_CAPACITY, "the cloud is full: %lld machines",
+                       (long long)s->settings.capacity);
     }
     m = m ? m : make(s, spec, f == SIM_LATE ? s->settings.late_ms : 0);
     if (f == SIM_MAKE_AND_FAIL || f == SIM_LATE) {
@@ -366,7 +373,8 @@ static bool holds(struct sim *s, const struct volume *v)
     return m && m->m.state != CLOUD_M_GONE;
 }
 
-static int sim_vol_create(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX], struct err *e)
+static int sim_vol_create(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX],
+                          struct err *e)
 {
     struct sim *s = cloud;
     struct volume *v;

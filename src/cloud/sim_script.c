@@ -56,7 +56,8 @@ static int parse_rule(const char *word, struct sim_rule *ret)
     struct sim_rule r = {0};
     int k = kind ? sim_kind_from_str(kind) : -1;
 
-    if (k < 0 || (!str_eq(nth, "*") && str_to_int(nth, 1, 1000000, &r.nth) < 0) || parse_effect(equal + 1, &r) < 0) {
+    if (k < 0 || (!str_eq(nth, "*") && str_to_int(nth, 1, 1000000, &r.nth) < 0) ||
+        parse_effect(equal + 1, &r) < 0) {
         return ERR_INVALID;
     }
     r.kind = (enum sim_kind)k;

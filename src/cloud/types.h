@@ -1,8 +1,8 @@
 /*
  * Instance types as one line of text, for clouds that are told theirs by the configuration:
  *   small:500m:256M:256p:1c medium:1000m:512M:512p:10240d:2c
- * name, then in any order millicores (m), memory in MB (M), processes (p), disk in MB (d, 0 = no limit), credits
- * an hour (c, up to three decimals).  The first one is the default.
+ * name, then in any order millicores (m), memory in MB (M), processes (p), disk in MB (d, 0 = no limit),
+ * credits an hour (c, up to three decimals).  The first one is the default.
  */
 #pragma once
 

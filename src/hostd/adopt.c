@@ -147,7 +147,8 @@ static int sweep(struct hostd *h, struct err *e)
 
 int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err *e)
 {
-    _cleanup_free_ char *nodes = str_printf("%s/nodes", h->conf->state), *layers = str_printf("%s/layers", h->conf->state);
+    _cleanup_free_ char *nodes = str_printf("%s/nodes", h->conf->state),
+                        *layers = str_printf("%s/layers", h->conf->state);
     int adopted = 0, cleaned = 0, r;
 
     (void)pthread_mutex_init(&h->lock, NULL);

@@ -56,7 +56,8 @@ static char *encode(const char *key, json_t *value)
 {
     _cleanup_json_ json_t *j = json_pack("{s:o}", key, value);
 
-    return j ? json_text(j) : xstrdup("{\"error\":{\"code\":\"permanent\",\"message\":\"answer is no JSON\"}}");
+    return j ? json_text(j)
+             : xstrdup("{\"error\":{\"code\":\"permanent\",\"message\":\"answer is no JSON\"}}");
 }
 
 char *calls_error(int code, const char *message)
@@ -79,8 +80,8 @@ static json_t *machine_json(const struct cloud_machine *m)
     static const char *const states[] = {
         [CLOUD_M_BOOTING] = "BOOTING", [CLOUD_M_RUNNING] = "RUNNING", [CLOUD_M_GONE] = "GONE"};
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", m->id, "token", m->token, "address", m->address, "state",
-                     states[m->state], "created", (json_int_t)m->created_ms);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", m->id, "token", m->token, "address", m->address,
+                     "state", states[m->state], "created", (json_int_t)m->created_ms);
 }
 
 /* ---- the calls ---- */
@@ -95,13 +96,19 @@ struct type_args {
 };
 
 #define ARG(n, k, member, need, lo, hi)                                                                      \
-    {.name = (n), .kind = (k), .offset = offsetof(struct args, member), .required = (need), .min = (lo), .max = (hi)}
+    {                                                                                                        \
+        .name = (n), .kind = (k), .offset = offsetof(struct args, member), .required = (need), .min = (lo),  \
+        .max = (hi)                                                                                          \
+    }
 #define CALL ARG("call", JSON_F_STRING, call, true, 1, 32)
 #define TOKEN ARG("token", JSON_F_STRING, token, true, 1, CLOUD_TOKEN_MAX - 1)
 #define OWNER ARG("owner", JSON_F_STRING, owner, false, 1, CLOUD_NAME_MAX - 1)
 #define ID ARG("id", JSON_F_STRING, id, true, 1, CLOUD_ID_MAX - 1)
 #define VOL ARG("vol", JSON_F_STRING, vol, true, 1, CLOUD_ID_MAX - 1)
-#define END {.name = NULL}
+#define END                                                                                                  \
+    {                                                                                                        \
+        .name = NULL                                                                                         \
+    }
 
 static const struct json_field no_args[] = {CALL, END};
 static const struct json_field create_args[] = {
@@ -115,7 +122,10 @@ static const struct json_field create_args[] = {
     END,
 };
 #define TYPE(n, member, lo, hi)                                                                              \
-    {.name = (n), .kind = JSON_F_INT, .offset = offsetof(struct type_args, member), .required = true, .min = (lo), .max = (hi)}
+    {                                                                                                        \
+        .name = (n), .kind = JSON_F_INT, .offset = offsetof(struct type_args, member), .required = true,     \
+        .min = (lo), .max = (hi)                                                                             \
+    }
 static const struct json_field type_fields[] = {
     TYPE("millicores", millicores, 10, 1000000),
     TYPE("memory_mb", memory_mb, 16, 16 << 20),
@@ -140,8 +150,8 @@ static int call_hello(struct hostd *h, const struct args *a, json_t **ret, struc
     pthread_mutex_lock(&h->lock);
     n = h->n_nodes;
     pthread_mutex_unlock(&h->lock);
-    *ret = json_pack("{s:s, s:s, s:s, s:I}", "version", CONPAAS_VERSION, "installation", h->conf->installation, "image",
-                     h->conf->image, "nodes", (json_int_t)n);
+    *ret = json_pack("{s:s, s:s, s:s, s:I}", "version", CONPAAS_VERSION, "installation",
+                     h->conf->installation, "image", h->conf->image, "nodes", (json_int_t)n);
     return 0;
 }
 
@@ -171,9 +181,15 @@ static int call_create(struct hostd *h, const struct args *a, json_t **ret, stru
     if (r < 0) {
         return r;
     }
-    const struct node_spec spec = {.owner = a->owner ? a->owner : "", .token = a->token, .name = a->name, .app = a->app ? a->app : "",
-                                   .user_data = a->user_data, .millicores = t.millicores, .memory_mb = t.memory_mb,
-                                   .pids = t.pids, .disk_mb = t.disk_mb};
+    const struct node_spec spec = {.owner = a->owner ? a->owner : "",
+                                   .token = a->token,
+                                   .name = a->name,
+                                   .app = a->app ? a->app : "",
+                                   .user_data = a->user_data,
+                                   .millicores = t.millicores,
+                                   .memory_mb = t.memory_mb,
+                                   .pids = t.pids,
+                                   .disk_mb = t.disk_mb};
     r = nodes_create(h, &spec, &m, e);
     if (r < 0) {
         return r;
@@ -346,8 +362,8 @@ char *calls_answer(struct hostd *h, const char *line, size_t len)
     int r = run(h, line, len, &ok, &call, id, &e);
 
     if (r < 0) {
-        log_at(call && call->changes ? LOG_WARN : LOG_DEBUG, &ctx, "%s refused id=%s: %s", call ? call->name : "call",
-               id, e.message);
+        log_at(call && call->changes ? LOG_WARN : LOG_DEBUG, &ctx, "%s refused id=%s: %s",
+               call ? call->name : "call", id, e.message);
         return calls_error(r, e.message);
     }
     assert(call); /* only a call of the table can succeed */

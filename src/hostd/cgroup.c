@@ -17,8 +17,8 @@ struct hierarchy {
 };
 
 /* Calls f for every cgroup mount of this machine. */
-static int each_hierarchy(int (*f)(const void *arg, const struct hierarchy *h, struct err *e), const void *arg,
-                          struct err *e)
+static int each_hierarchy(int (*f)(const void *arg, const struct hierarchy *h, struct err *e),
+                          const void *arg, struct err *e)
 {
     _cleanup_buf_ struct buf b = {0};
     char **lines;

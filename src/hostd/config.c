@@ -9,13 +9,17 @@
 #include "base/str.h"
 
 #define KEY(sec, name, k, field, def, ...)                                                                   \
-    {.section = (sec), .key = (name), .kind = (k), .offset = offsetof(struct config, field), .fallback = (def), __VA_ARGS__}
+    {                                                                                                        \
+        .section = (sec), .key = (name), .kind = (k), .offset = offsetof(struct config, field),              \
+        .fallback = (def), __VA_ARGS__                                                                       \
+    }
 
 static const struct conf_key schema[] = {
     KEY("hostd", "installation", CONF_STRING, installation, "conpaas", .min = 1, .max = 16,
         .help = "Name of the installation: [a-z][a-z0-9]*; tags cgroups and nft tables"),
     KEY("hostd", "user", CONF_STRING, user, "conpaas", .help = "User who may connect besides root"),
-    KEY("hostd", "socket", CONF_PATH, socket, "/run/conpaas-hostd/hostd.sock", .help = "Socket of the director's calls"),
+    KEY("hostd", "socket", CONF_PATH, socket, "/run/conpaas-hostd/hostd.sock",
+        .help = "Socket of the director's calls"),
     KEY("hostd", "state", CONF_PATH, state, "/var/lib/conpaas/hostd",
         .help = "Records and disks of the nodes; one installation a directory"),
     KEY("hostd", "run", CONF_PATH, run, "/run/conpaas-hostd",
@@ -42,8 +46,8 @@ static const struct conf_key schema[] = {
         .help = "Nodes reach the world behind this machine's address"),
     KEY("nodes", "uid_base", CONF_INT, uid_base, "1000000", .min = 65536, .max = 4000000000,
         .help = "First uid and gid that nodes are given; each has 65536"),
-    KEY("nodes", "uid_count", CONF_INT, uid_count, "655360000", .min = CONFIG_UIDS_PER_NODE, .max = 4000000000,
-        .help = "How many uids and gids from there on belong to nodes"),
+    KEY("nodes", "uid_count", CONF_INT, uid_count, "655360000", .min = CONFIG_UIDS_PER_NODE,
+        .max = 4000000000, .help = "How many uids and gids from there on belong to nodes"),
     KEY("nodes", "max_nodes", CONF_INT, max_nodes, "200", .min = 1, .max = 8000,
         .help = "Nodes at once; further ones are refused for lack of capacity"),
     {.key = NULL},
@@ -118,10 +122,11 @@ static int check(struct config *c, struct err *e)
 {
     int r;
 
-    if ((r = check_name("installation", c->installation, 16, e)) < 0 || (r = check_bridge(c->bridge, e)) < 0 ||
-        (r = check_path("socket", c->socket, e)) < 0 || (r = check_path("state", c->state, e)) < 0 ||
-        (r = check_path("run", c->run, e)) < 0 || (r = check_path("image", c->image, e)) < 0 ||
-        (r = check_path("programs", c->programs, e)) < 0 || (r = read_subnet(c, e)) < 0) {
+    if ((r = check_name("installation", c->installation, 16, e)) < 0 ||
+        (r = check_bridge(c->bridge, e)) < 0 || (r = check_path("socket", c->socket, e)) < 0 ||
+        (r = check_path("state", c->state, e)) < 0 || (r = check_path("run", c->run, e)) < 0 ||
+        (r = check_path("image", c->image, e)) < 0 || (r = check_path("programs", c->programs, e)) < 0 ||
+        (r = read_subnet(c, e)) < 0) {
         return r;
     }
     if (strchr(c->init, '/') || c->init[0] == '.' || strchr(c->init, ' ')) {

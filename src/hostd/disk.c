@@ -16,7 +16,8 @@
 static int make_at(const char *path, int64_t megabytes, int64_t uid, struct err *e)
 {
     _cleanup_free_ char *options =
-        str_printf("lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=%lld:%lld", (long long)uid, (long long)uid);
+        str_printf("lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=%lld:%lld", (long long)uid,
+                   (long long)uid);
     const char *argv[] = {"mkfs.ext4", "-q", "-F", "-m0", "-E", options, path, NULL};
     _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 

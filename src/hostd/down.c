@@ -58,7 +58,8 @@ static int remove_locks(const struct config *c, struct err *e)
     _cleanup_free_ char *locks = str_printf("/run/lxc/lock%s", c->run);
     int r = fs_remove_tree(locks, e);
 
-    for (char *slash = strrchr(locks, '/'); r == 0 && slash > locks + strlen("/run/lxc"); slash = strrchr(locks, '/')) {
+    for (char *slash = strrchr(locks, '/'); r == 0 && slash > locks + strlen("/run/lxc");
+         slash = strrchr(locks, '/')) {
         *slash = '\0';
         if (rmdir(locks) < 0) {
             break;
@@ -125,7 +126,8 @@ int down_left(const struct config *c, struct buf *left, struct err *e)
     int r;
 
     if ((r = process_of_node(c, NULL, &l, e)) < 0 || (r = network_left(c, left, e)) < 0 ||
-        (r = cgroup_left(c, left, e)) < 0 || (r = volumes_left(c, left, e)) < 0 || (r = mounts_left(c, left, e)) < 0) {
+        (r = cgroup_left(c, left, e)) < 0 || (r = volumes_left(c, left, e)) < 0 ||
+        (r = mounts_left(c, left, e)) < 0) {
         return r;
     }
     for (size_t i = 0; i < l.n; i++) {

@@ -11,7 +11,8 @@
 #include "base/str.h"
 
 #define IDMAP_RANGE 65536
-static const char too_old[] = "Id-mapped mounts below an overlay need Linux 5.19 or newer (Debian 12 has 6.1).";
+static const char too_old[] =
+    "Id-mapped mounts below an overlay need Linux 5.19 or newer (Debian 12 has 6.1).";
 
 static int write_map(pid_t pid, const char *file, int64_t base)
 {
@@ -82,7 +83,8 @@ int idmap_clone(const char *path, int userns, bool read_only, struct err *e)
         .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0),
         .userns_fd = (uint64_t)userns,
     };
-    _cleanup_close_ int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    _cleanup_close_ int tree =
+        (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
     if (tree < 0) {
         return err_errno(e, errno, "cannot clone the mount of %s", path);
@@ -90,7 +92,8 @@ int idmap_clone(const char *path, int userns, bool read_only, struct err *e)
     if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {
         int why = errno;
         if (why == EINVAL || why == ENOSYS) {
-            return err_set_hint(e, -why, too_old, "%s cannot be mounted with shifted ids: %s", path, strerror(why));
+            return err_set_hint(e, -why, too_old, "%s cannot be mounted with shifted ids: %s", path,
+                                strerror(why));
         }
         return err_errno(e, why, "cannot shift the ids of %s", path);
     }

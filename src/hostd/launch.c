@@ -50,9 +50,10 @@ static const char seccomp_profile[] = "2\n"
                                       "io_uring_register errno 38\n";
 
 /* Of the capabilities inside the node's own user name space: what its agent and engines use. */
-static const char capabilities[] = "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap "
-                                   "net_bind_service net_admin net_raw ipc_lock sys_chroot sys_nice sys_resource "
-                                   "audit_write setfcap";
+static const char capabilities[] =
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap "
+    "net_bind_service net_admin net_raw ipc_lock sys_chroot sys_nice sys_resource "
+    "audit_write setfcap";
 
 static char *seccomp_path(const struct config *c)
 {
@@ -68,8 +69,8 @@ int launch_prepare(const struct config *c, struct err *e)
 
 /* ---- in the daemon ---- */
 
-int launch_node(const struct config *c, const char *id, const char *user_data, int64_t *ret_pid, int64_t *ret_start,
-                struct err *e)
+int launch_node(const struct config *c, const char *id, const char *user_data, int64_t *ret_pid,
+                int64_t *ret_start, struct err *e)
 {
     const char *argv[] = {"/proc/self/exe", "--node-start", id, c->path ? "--config" : NULL, c->path, NULL};
     const struct proc_spec spec = {.argv = argv, .in = -1, .out = -1, .err = -1};
@@ -85,7 +86,8 @@ int launch_node(const struct config *c, const char *id, const char *user_data, i
         while (out.len > 0 && out.data[out.len - 1] == '\n') {
             out.data[--out.len] = '\0';
         }
-        return err_set(e, ERR_FAILED, "node %s does not start (%s): %s", id, text, out.len ? out.data : "no reason given");
+        return err_set(e, ERR_FAILED, "node %s does not start (%s): %s", id, text,
+                       out.len ? out.data : "no reason given");
     }
     return record_read_started(c, id, ret_pid, ret_start, e);
 }
@@ -142,7 +144,8 @@ static void set_root(struct settings *s, const struct config *c, const struct re
 
 static void set_net(struct settings *s, const struct config *c, const struct record *n)
 {
-    char ifname[CONFIG_IFNAME], mac[18], address[CONFIG_ADDRESS], gateway[CONFIG_ADDRESS], broadcast[CONFIG_ADDRESS];
+    char ifname[CONFIG_IFNAME], mac[18], address[CONFIG_ADDRESS], gateway[CONFIG_ADDRESS],
+        broadcast[CONFIG_ADDRESS];
 
     config_ifname(c, n->index, ifname);
     config_mac(c, n->index, mac);
@@ -162,7 +165,8 @@ static void set_net(struct settings *s, const struct config *c, const struct rec
 /* Both key families are set; LXC takes those of the hierarchies it finds. */
 static void set_limits(struct settings *s, const struct config *c, const struct record *n)
 {
-    long long bytes = (long long)n->memory_mb << 20, quota = (long long)n->millicores * (CPU_PERIOD_US / 1000);
+    long long bytes = (long long)n->memory_mb << 20,
+              quota = (long long)n->millicores * (CPU_PERIOD_US / 1000);
 
     set(s, "lxc.cgroup.dir.monitor", "%s/%s.monitor", c->cgroup, n->id);
     set(s, "lxc.cgroup.dir.monitor.pivot", "%s/%s.pivot", c->cgroup, n->id);
@@ -184,7 +188,8 @@ static void set_limits(struct settings *s, const struct config *c, const struct 
 
 static void set_logs(struct settings *s, const struct config *c, const struct record *n)
 {
-    _cleanup_free_ char *log = record_path(c, n->id, "lxc.log"), *console = record_path(c, n->id, "console.log");
+    _cleanup_free_ char *log = record_path(c, n->id, "lxc.log"),
+                        *console = record_path(c, n->id, "console.log");
 
     set(s, "lxc.log.file", "%s", log);
     set(s, "lxc.log.level", "WARN");
@@ -239,8 +244,8 @@ static int start(const struct config *c, const struct record *n, const char *roo
     pid = lxc->init_pid(lxc);
     started = pid > 0 ? process_start(pid) : 0;
     if (started == 0) {
-        return err_set(e, ERR_FAILED, "the node's first program ended at once; see %s/nodes/%s/console.log", c->state,
-                       n->id);
+        return err_set(e, ERR_FAILED, "the node's first program ended at once; see %s/nodes/%s/console.log",
+                       c->state, n->id);
     }
     return record_write_started(c, n->id, pid, started, e);
 }
@@ -255,7 +260,8 @@ int launch_main(const struct config *c, const char *id, struct err *e)
     if (!record_id_ok(id)) {
         return err_set(e, ERR_INVALID, "not the id of a node");
     }
-    if ((r = fs_read("/dev/stdin", USER_DATA_MAX, &user_data, e)) < 0 || (r = record_read(c, id, &n, e)) < 0 ||
+    if ((r = fs_read("/dev/stdin", USER_DATA_MAX, &user_data, e)) < 0 ||
+        (r = record_read(c, id, &n, e)) < 0 ||
         (r = rootfs_mount(c, &n, user_data.data ? user_data.data : "", &root, e)) < 0) {
         return r;
     }

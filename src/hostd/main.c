@@ -31,7 +31,19 @@ static const char usage[] =
     "  --dump-config   print all keys with their defaults and meaning\n"
     "  --version, --help\n";
 
-enum action { SERVE, DOWN, PURGE, LEFT, CHECK, DUMP, VERSION, HELP, NODE_START, VOLUME_ATTACH, VOLUME_DETACH };
+enum action {
+    SERVE,
+    DOWN,
+    PURGE,
+    LEFT,
+    CHECK,
+    DUMP,
+    VERSION,
+    HELP,
+    NODE_START,
+    VOLUME_ATTACH,
+    VOLUME_DETACH
+};
 struct options {
     const char *config, *id;
     enum action action;
@@ -92,8 +104,8 @@ static int take_lock(const struct config *c, int *ret, struct err *e)
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         (void)close(fd);
-        return err_set_hint(e, ERR_CONFLICT, "Stop it first.", "a conpaas-hostd of the installation %s is running",
-                            c->installation);
+        return err_set_hint(e, ERR_CONFLICT, "Stop it first.",
+                            "a conpaas-hostd of the installation %s is running", c->installation);
     }
     *ret = fd;
     return 0;
@@ -138,7 +150,8 @@ static int serve(const struct config *c, struct err *e)
     }
     r = nodes_start(&h, &adopted, &cleaned, e);
     if (r == 0) {
-        log_info(&ctx, "installation %s: nodes adopted=%d left-overs removed=%d", c->installation, adopted, cleaned);
+        log_info(&ctx, "installation %s: nodes adopted=%d left-overs removed=%d", c->installation, adopted,
+                 cleaned);
         r = server_run(&h, stop, e);
         log_info(&ctx, "stopped; nodes keep running");
     }

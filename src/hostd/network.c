@@ -79,7 +79,8 @@ static void add_inet_table(const struct config *c, struct buf *b)
              "    oifname \"%s\" ct state established,related accept\n"
              "    oifname \"%s\" counter drop\n",
              c->bridge, c->bridge, c->bridge, c->bridge);
-    buf_addf(b, "    iifname \"%s\" %s\n  }\n", c->bridge, c->outside ? "meta nfproto ipv4 accept" : "counter drop");
+    buf_addf(b, "    iifname \"%s\" %s\n  }\n", c->bridge,
+             c->outside ? "meta nfproto ipv4 accept" : "counter drop");
     if (c->outside) {
         buf_addf(b,
                  "  chain outside {\n    type nat hook postrouting priority srcnat; policy accept;\n"
@@ -203,8 +204,9 @@ static bool listed(int64_t index, const int64_t *indexes, size_t n)
 }
 
 /* Calls f for each interface of ours on this machine. */
-static int each_interface(const struct config *c, int (*f)(void *arg, const char *name, int64_t index, struct err *e),
-                          void *arg, struct err *e)
+static int each_interface(const struct config *c,
+                          int (*f)(void *arg, const char *name, int64_t index, struct err *e), void *arg,
+                          struct err *e)
 {
     _cleanup_free_ char *prefix = str_printf("%sn", c->bridge);
     DIR *d = opendir("/sys/class/net");
@@ -216,7 +218,8 @@ static int each_interface(const struct config *c, int (*f)(void *arg, const char
         return err_errno(e, errno, "cannot list the interfaces");
     }
     while (r >= 0 && (de = readdir(d))) {
-        if (str_starts(de->d_name, prefix) && str_to_int(de->d_name + strlen(prefix), 0, 99999, &index) == 0) {
+        if (str_starts(de->d_name, prefix) &&
+            str_to_int(de->d_name + strlen(prefix), 0, 99999, &index) == 0) {
             r = f(arg, de->d_name, index, e);
         }
     }
@@ -256,8 +259,8 @@ int network_down(const struct config *c, struct err *e)
     if (r < 0 || (r = netlink_remove(c->bridge, e)) < 0 || (r = unforward(c, e)) < 0) {
         return r;
     }
-    buf_addf(&rules, "table bridge %s\ndelete table bridge %s\ntable inet %s\ndelete table inet %s\n", c->table,
-             c->table, c->table, c->table);
+    buf_addf(&rules, "table bridge %s\ndelete table bridge %s\ntable inet %s\ndelete table inet %s\n",
+             c->table, c->table, c->table, c->table);
     return nft(rules.data, e);
 }
 

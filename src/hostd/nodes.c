@@ -94,11 +94,13 @@ static void describe(const struct hostd *h, const struct record *r, struct cloud
     config_address(h->conf, r->index, ret->address);
     if (r->phase != RECORD_CREATING) {
         /* A node that is being terminated still runs until its init is gone: others wait for that. */
-        ret->state = str_eq(r->boot, h->boot) && process_alive(r->pid, r->pid_start) ? CLOUD_M_RUNNING : CLOUD_M_GONE;
+        ret->state =
+            str_eq(r->boot, h->boot) && process_alive(r->pid, r->pid_start) ? CLOUD_M_RUNNING : CLOUD_M_GONE;
     }
 }
 
-int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret, struct err *e)
+int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret,
+               struct err *e)
 {
     struct record r = {0};
     bool found;
@@ -202,7 +204,8 @@ int nodes_destroy(const struct config *c, const struct record *r, struct err *e)
     }
     remove_lxc_lock(c, r->id);
     /* The record goes last: until then a crash finds the rest again. */
-    if ((rc = fs_remove_tree(upper, e)) < 0 || (rc = fs_remove_tree(work, e)) < 0 || (rc = fs_remove_tree(disk, e)) < 0) {
+    if ((rc = fs_remove_tree(upper, e)) < 0 || (rc = fs_remove_tree(work, e)) < 0 ||
+        (rc = fs_remove_tree(disk, e)) < 0) {
         return rc;
     }
     return fs_remove_tree(dir, e);
@@ -253,9 +256,12 @@ static int find_image(const struct config *c, struct record *r, struct err *e)
     _cleanup_free_ char *real = realpath(tree, NULL);
 
     if (!real || !fs_exists(ready)) {
-        return err_set_hint(e, CLOUD_RETRY, "Build it with image/build.", "there is no complete node image in %s", c->image);
+        return err_set_hint(e, CLOUD_RETRY, "Build it with image/build.",
+                            "there is no complete node image in %s", c->image);
     }
-    return str_copy(r->image, sizeof(r->image), real) ? 0 : err_set(e, CLOUD_PERMANENT, "the path of the image is too long");
+    return str_copy(r->image, sizeof(r->image), real)
+               ? 0
+               : err_set(e, CLOUD_PERMANENT, "the path of the image is too long");
 }
 
 static int find_programs(const struct config *c, struct record *r, struct err *e)
@@ -266,8 +272,9 @@ static int find_programs(const struct config *c, struct record *r, struct err *e
     if (rc < 0) {
         return rc;
     }
-    return str_copy(r->programs, sizeof(r->programs), layer) ? 0
-                                                             : err_set(e, CLOUD_PERMANENT, "the state path is too long");
+    return str_copy(r->programs, sizeof(r->programs), layer)
+               ? 0
+               : err_set(e, CLOUD_PERMANENT, "the state path is too long");
 }
 
 /* Everything from the first write on; the record exists before anything else does. */
@@ -315,8 +322,12 @@ static struct node *enter(struct hostd *h, const struct node_spec *s)
     id = str_printf("n%lld%s", (long long)index, tail);
     n = xcalloc(1, sizeof(*n));
     n->busy = true;
-    n->r = (struct record){.phase = RECORD_CREATING, .index = index, .created_ms = clock_wall_ms(),
-                           .millicores = s->millicores, .memory_mb = s->memory_mb, .pids = s->pids,
+    n->r = (struct record){.phase = RECORD_CREATING,
+                           .index = index,
+                           .created_ms = clock_wall_ms(),
+                           .millicores = s->millicores,
+                           .memory_mb = s->memory_mb,
+                           .pids = s->pids,
                            .disk_mb = s->disk_mb};
     (void)str_copy(n->r.id, sizeof(n->r.id), id);
     (void)str_copy(n->r.owner, sizeof(n->r.owner), s->owner);
@@ -348,7 +359,8 @@ int nodes_create(struct hostd *h, const struct node_spec *spec, struct cloud_mac
     n = enter(h, spec);
     if (!n) {
         pthread_mutex_unlock(&h->lock);
-        return err_set(e, CLOUD_CAPACITY, "this machine runs the %lld nodes it may", (long long)h->conf->max_nodes);
+        return err_set(e, CLOUD_CAPACITY, "this machine runs the %lld nodes it may",
+                       (long long)h->conf->max_nodes);
     }
     copy = n->r;
     pthread_mutex_unlock(&h->lock);

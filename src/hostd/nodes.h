@@ -31,14 +31,16 @@ struct node_spec {
     int64_t millicores, memory_mb, pids, disk_mb;
 };
 
-/* In adopt.c. Reads all records, finishes or cleans up what a crash left behind, brings the network and the control
- * groups up and removes what belongs to no node. *ret_adopted, *ret_cleaned: for the log. */
+/* In adopt.c. Reads all records, finishes or cleans up what a crash left behind, brings the network and the
+ * control groups up and removes what belongs to no node. *ret_adopted, *ret_cleaned: for the log. */
 int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err *e) WARN_UNUSED;
 void nodes_stop(struct hostd *h);
 
 /* Idempotent by owner and token: a second call, also one at the same time, gives the same node. */
-int nodes_create(struct hostd *h, const struct node_spec *spec, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
-int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
+int nodes_create(struct hostd *h, const struct node_spec *spec, struct cloud_machine *ret,
+                 struct err *e) WARN_UNUSED;
+int nodes_find(struct hostd *h, const char *owner, const char *token, struct cloud_machine *ret,
+               struct err *e) WARN_UNUSED;
 int nodes_poll(struct hostd *h, const char *id, struct cloud_machine *ret, struct err *e) WARN_UNUSED;
 /* Nodes of this owner; owner NULL: of all. Caller frees *ret. */
 void nodes_list(struct hostd *h, const char *owner, struct cloud_machine **ret, size_t *ret_n);

@@ -106,7 +106,8 @@ static bool is_launcher(const struct buf *cmdline, const struct config *c, const
 
 static bool belongs(const struct config *c, const char *id, const char *pid)
 {
-    _cleanup_free_ char *cgroup = str_printf("/proc/%s/cgroup", pid), *cmdline = str_printf("/proc/%s/cmdline", pid);
+    _cleanup_free_ char *cgroup = str_printf("/proc/%s/cgroup", pid),
+                        *cmdline = str_printf("/proc/%s/cmdline", pid);
     _cleanup_buf_ struct buf a = {0}, b = {0};
 
     if (fs_read(cgroup, 65536, &a, NULL) == 0 && a.data && in_cgroup(a.data, c->cgroup, id)) {
@@ -136,7 +137,8 @@ int process_of_node(const struct config *c, const char *id, struct process_list 
 
 bool process_node_id(const struct config *c, pid_t pid, char *ret, size_t size)
 {
-    _cleanup_free_ char *path = str_printf("/proc/%d/cgroup", (int)pid), *prefix = str_printf("/%s/", c->cgroup);
+    _cleanup_free_ char *path = str_printf("/proc/%d/cgroup", (int)pid),
+                        *prefix = str_printf("/%s/", c->cgroup);
     _cleanup_free_ char *id = NULL;
     _cleanup_buf_ struct buf b = {0};
     const char *p;
@@ -162,7 +164,8 @@ static int end_one(int64_t pid, int64_t start, int64_t deadline)
         return -errno;
     }
     left = deadline - clock_mono_ms();
-    return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, left > 0 ? (int)left : 0) > 0 ? 0 : ERR_TIMEOUT;
+    return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, left > 0 ? (int)left : 0) > 0 ? 0
+                                                                                               : ERR_TIMEOUT;
 }
 
 int process_end_node(const struct config *c, const char *id, int64_t pid, int64_t start, int timeout_ms,

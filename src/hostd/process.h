@@ -29,6 +29,7 @@ struct process_list {
     size_t n, cap;
 };
 void process_list_done(struct process_list *l);
-int process_of_node(const struct config *c, const char *id, struct process_list *ret, struct err *e) WARN_UNUSED;
+int process_of_node(const struct config *c, const char *id, struct process_list *ret,
+                    struct err *e) WARN_UNUSED;
 /* The node a process of the installation belongs to, by its control group. */
 bool process_node_id(const struct config *c, pid_t pid, char *ret, size_t size);

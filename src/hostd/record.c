@@ -20,7 +20,10 @@ struct stored {
 };
 
 #define FIELD(n, k, member, need, lo, hi)                                                                    \
-    {.name = (n), .kind = (k), .offset = offsetof(struct stored, member), .required = (need), .min = (lo), .max = (hi)}
+    {                                                                                                        \
+        .name = (n), .kind = (k), .offset = offsetof(struct stored, member), .required = (need),             \
+        .min = (lo), .max = (hi)                                                                             \
+    }
 
 static const struct json_field fields[] = {
     FIELD("id", JSON_F_STRING, id, true, 1, CLOUD_ID_MAX - 1),
@@ -56,12 +59,12 @@ char *record_path(const struct config *c, const char *id, const char *file)
 int record_write(const struct config *c, const struct record *r, struct err *e)
 {
     _cleanup_json_ json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", r->id, "owner",
-        r->owner, "token", r->token, "name", r->name, "app", r->app, "boot", r->boot, "image", r->image, "programs", r->programs,
-        "phase", record_phase_to_str(r->phase), "index", (json_int_t)r->index, "created",
-        (json_int_t)r->created_ms, "millicores", (json_int_t)r->millicores, "memory_mb",
-        (json_int_t)r->memory_mb, "pids", (json_int_t)r->pids, "disk_mb", (json_int_t)r->disk_mb, "pid",
-        (json_int_t)r->pid, "pid_start", (json_int_t)r->pid_start);
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", r->id,
+        "owner", r->owner, "token", r->token, "name", r->name, "app", r->app, "boot", r->boot, "image",
+        r->image, "programs", r->programs, "phase", record_phase_to_str(r->phase), "index",
+        (json_int_t)r->index, "created", (json_int_t)r->created_ms, "millicores", (json_int_t)r->millicores,
+        "memory_mb", (json_int_t)r->memory_mb, "pids", (json_int_t)r->pids, "disk_mb", (json_int_t)r->disk_mb,
+        "pid", (json_int_t)r->pid, "pid_start", (json_int_t)r->pid_start);
     _cleanup_free_ char *path = record_path(c, r->id, "record.json");
     _cleanup_free_ char *text = NULL;
 
@@ -85,8 +88,8 @@ static bool take(const struct stored *s, struct record *r)
     r->disk_mb = s->disk_mb;
     r->pid = s->pid;
     r->pid_start = s->pid_start;
-    return phase >= 0 && str_copy(r->id, sizeof(r->id), s->id) && str_copy(r->owner, sizeof(r->owner), s->owner) &&
-            str_copy(r->token, sizeof(r->token), s->token) &&
+    return phase >= 0 && str_copy(r->id, sizeof(r->id), s->id) &&
+           str_copy(r->owner, sizeof(r->owner), s->owner) && str_copy(r->token, sizeof(r->token), s->token) &&
            str_copy(r->name, sizeof(r->name), s->name) && str_copy(r->app, sizeof(r->app), s->app) &&
            str_copy(r->boot, sizeof(r->boot), s->boot) && str_copy(r->image, sizeof(r->image), s->image) &&
            str_copy(r->programs, sizeof(r->programs), s->programs);
@@ -121,13 +124,13 @@ int record_read(const struct config *c, const char *id, struct record *ret, stru
 int record_write_started(const struct config *c, const char *id, int64_t pid, int64_t start, struct err *e)
 {
     _cleanup_free_ char *path = record_path(c, id, "started.json");
-    _cleanup_free_ char *text =
-        str_printf("{\"pid\":%lld,\"start\":%lld}", (long long)pid, (long long)start);
+    _cleanup_free_ char *text = str_printf("{\"pid\":%lld,\"start\":%lld}", (long long)pid, (long long)start);
 
     return fs_write_atomic(path, text, strlen(text), 0600, e);
 }
 
-int record_read_started(const struct config *c, const char *id, int64_t *ret_pid, int64_t *ret_start, struct err *e)
+int record_read_started(const struct config *c, const char *id, int64_t *ret_pid, int64_t *ret_start,
+                        struct err *e)
 {
     _cleanup_free_ char *path = record_path(c, id, "started.json");
     _cleanup_json_ json_t *j = NULL;

@@ -21,7 +21,7 @@ STR_TABLE_DECLARE(record_phase, enum record_phase);
 
 struct record {
     char id[CLOUD_ID_MAX];
-    char owner[CLOUD_NAME_MAX]; /* the director's installation; "" = none named */
+    char owner[CLOUD_NAME_MAX];  /* the director's installation; "" = none named */
     char token[CLOUD_TOKEN_MAX]; /* unique for the owner */
     char name[CLOUD_NAME_MAX];
     char app[RECORD_APP_MAX]; /* tag for separating tenants; "" = none */
@@ -41,10 +41,10 @@ int record_write(const struct config *c, const struct record *r, struct err *e) 
 int record_read(const struct config *c, const char *id, struct record *ret, struct err *e) WARN_UNUSED;
 
 /* A started init, as the launcher leaves it for us in STATE/nodes/ID/started.json. */
-int record_write_started(const struct config *c, const char *id, int64_t pid, int64_t start, struct err *e)
-    WARN_UNUSED;
-int record_read_started(const struct config *c, const char *id, int64_t *ret_pid, int64_t *ret_start, struct err *e)
-    WARN_UNUSED;
+int record_write_started(const struct config *c, const char *id, int64_t pid, int64_t start,
+                         struct err *e) WARN_UNUSED;
+int record_read_started(const struct config *c, const char *id, int64_t *ret_pid, int64_t *ret_start,
+                        struct err *e) WARN_UNUSED;
 
 /* Grammars of what comes from outside. */
 bool record_id_ok(const char *s);    /* n12-ab3d5f */

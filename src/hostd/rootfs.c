@@ -38,7 +38,8 @@ static int make_dir(const char *path, mode_t mode, int64_t uid, struct err *e)
     return 0;
 }
 
-static int make_file(const char *dir, const char *name, const char *text, mode_t mode, int64_t uid, struct err *e)
+static int make_file(const char *dir, const char *name, const char *text, mode_t mode, int64_t uid,
+                     struct err *e)
 {
     _cleanup_free_ char *path = str_printf("%s/%s", dir, name);
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -52,8 +53,8 @@ static int make_file(const char *dir, const char *name, const char *text, mode_t
 }
 
 /* What differs from node to node: names, resolver, the cloud's user data. */
-static int first_files(const struct config *c, const struct record *n, const char *upper, const char *user_data,
-                       struct err *e)
+static int first_files(const struct config *c, const struct record *n, const char *upper,
+                       const char *user_data, struct err *e)
 {
     _cleanup_free_ char *etc = str_printf("%s/etc", upper), *own = str_printf("%s/etc/conpaas", upper);
     _cleanup_free_ char *hostname = str_printf("%s\n", n->name);
@@ -67,7 +68,8 @@ static int first_files(const struct config *c, const struct record *n, const cha
     buf_adds(&resolv, "");
     network_resolvers(c, &resolv);
     if ((r = make_dir(upper, 0755, uid, e)) < 0 || (r = make_dir(etc, 0755, uid, e)) < 0 ||
-        (r = make_dir(own, 0700, uid, e)) < 0 || (r = make_file(etc, "hostname", hostname, 0644, uid, e)) < 0 ||
+        (r = make_dir(own, 0700, uid, e)) < 0 ||
+        (r = make_file(etc, "hostname", hostname, 0644, uid, e)) < 0 ||
         (r = make_file(etc, "hosts", hosts.data, 0644, uid, e)) < 0 ||
         (r = make_file(etc, "resolv.conf", resolv.data, 0644, uid, e)) < 0) {
         return r;
@@ -76,7 +78,8 @@ static int first_files(const struct config *c, const struct record *n, const cha
 }
 
 /* Where upper and work lie: the node's directory, or a file system of its own of the wanted size. */
-static int writable(const struct config *c, const struct record *n, const char *mounts, char **ret, struct err *e)
+static int writable(const struct config *c, const struct record *n, const char *mounts, char **ret,
+                    struct err *e)
 {
     _cleanup_free_ char *image = record_path(c, n->id, "disk.img");
     _cleanup_free_ char *where = str_printf("%s/disk", mounts);
@@ -112,9 +115,9 @@ static int lower(const char *source, const char *target, int userns, struct err 
 
 static int overlay(const char *mounts, const char *rw, const char *root, struct err *e)
 {
-    _cleanup_free_ char *options =
-        str_printf("lowerdir=%s/programs:%s/image,upperdir=%s/upper,workdir=%s/work,userxattr,index=off,metacopy=off",
-                   mounts, mounts, rw, rw);
+    _cleanup_free_ char *options = str_printf(
+        "lowerdir=%s/programs:%s/image,upperdir=%s/upper,workdir=%s/work,userxattr,index=off,metacopy=off",
+        mounts, mounts, rw, rw);
 
     if (mkdir(root, 0755) < 0) {
         return err_errno(e, errno, "cannot make %s", root);
@@ -129,7 +132,8 @@ int rootfs_mount(const struct config *c, const struct record *n, const char *use
                  struct err *e)
 {
     _cleanup_free_ char *mounts = str_printf("%s/mnt", c->run), *root = str_printf("%s/root", mounts);
-    _cleanup_free_ char *image = str_printf("%s/image", mounts), *programs = str_printf("%s/programs", mounts);
+    _cleanup_free_ char *image = str_printf("%s/image", mounts),
+                        *programs = str_printf("%s/programs", mounts);
     _cleanup_free_ char *rw = NULL, *upper = NULL, *work = NULL;
     _cleanup_close_ int userns = -1;
     int64_t uid = config_uid(c, n->index);

@@ -255,7 +255,8 @@ int server_run(struct hostd *h, int stop_fd, struct err *e)
     }
     (void)pthread_mutex_init(&s.lock, NULL);
     (void)pthread_cond_init(&s.ended, NULL);
-    log_info(&ctx, "listening on %s for root and %s", h->conf->socket, s.user ? h->conf->user : "nobody else");
+    log_info(&ctx, "listening on %s for root and %s", h->conf->socket,
+             s.user ? h->conf->user : "nobody else");
     for (;;) {
         struct pollfd p[2] = {{.fd = listener, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR) {

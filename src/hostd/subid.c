@@ -77,8 +77,7 @@ int subid_ensure(const struct config *c, bool *ret_added, struct err *e)
 
 int subid_remove(const struct config *c, struct err *e)
 {
-    _cleanup_free_ char *ours =
-        str_printf("root:%lld:%lld", (long long)c->uid_base, (long long)c->uid_count);
+    _cleanup_free_ char *ours = str_printf("root:%lld:%lld", (long long)c->uid_base, (long long)c->uid_count);
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         _cleanup_buf_ struct buf b = {0}, out = {0};

@@ -41,8 +41,9 @@ static char *volume_path(const struct config *c, const char *id, const char *fil
 static int volume_write(const struct config *c, const struct volume *v, struct err *e)
 {
     _cleanup_free_ char *path = volume_path(c, v->id, "volume.json"), *text = NULL;
-    _cleanup_json_ json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", v->id, "token", v->token, "machine",
-                                         v->machine, "name", v->name, "megabytes", (json_int_t)v->megabytes);
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", v->id, "token", v->token, "machine", v->machine, "name",
+                  v->name, "megabytes", (json_int_t)v->megabytes);
 
     if (!j) {
         return err_set(e, ERR_INTERNAL, "the record of volume %s does not fit JSON", v->id);
@@ -62,7 +63,8 @@ static int volume_read(const struct config *c, const char *id, struct volume *re
     if (!id_ok(id) || !fs_exists(path)) {
         return err_set(e, CLOUD_NOTFOUND, "no volume %s", id);
     }
-    if ((r = fs_read(path, RECORD_BYTES, &b, e)) < 0 || (r = json_parse(b.data, b.len, RECORD_BYTES, &j, e)) < 0) {
+    if ((r = fs_read(path, RECORD_BYTES, &b, e)) < 0 ||
+        (r = json_parse(b.data, b.len, RECORD_BYTES, &j, e)) < 0) {
         return r;
     }
     v.megabytes = json_int(j, "megabytes", 0);
@@ -171,7 +173,8 @@ static int make_volume(struct hostd *h, const char *token, int64_t megabytes, st
     return 0;
 }
 
-int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX], struct err *e)
+int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX],
+                   struct err *e)
 {
     struct volume v;
     int r = 0;
@@ -201,13 +204,18 @@ static bool mounted_in(int64_t pid, const char *name)
 
 static int run_helper(const struct config *c, const char *id, bool attach, struct err *e)
 {
-    const char *argv[] = {"/proc/self/exe", attach ? "--volume-attach" : "--volume-detach", id,
-                          c->path ? "--config" : NULL, c->path, NULL};
+    const char *argv[] = {"/proc/self/exe",
+                          attach ? "--volume-attach" : "--volume-detach",
+                          id,
+                          c->path ? "--config" : NULL,
+                          c->path,
+                          NULL};
 
     return proc_run_ok(argv, HELPER_TIMEOUT_MS, e);
 }
 
-static int attach_locked(struct hostd *h, const char *id, const char *machine, const char *name, struct err *e)
+static int attach_locked(struct hostd *h, const char *id, const char *machine, const char *name,
+                         struct err *e)
 {
     struct record n = {0};
     struct volume v = {0};

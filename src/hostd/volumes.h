@@ -8,10 +8,11 @@
 #include "hostd/nodes.h"
 
 /* Idempotent by token. */
-int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX], struct err *e)
-    WARN_UNUSED;
+int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX],
+                   struct err *e) WARN_UNUSED;
 /* Idempotent; CLOUD_CONFLICT while another node holds it. */
-int volumes_attach(struct hostd *h, const char *id, const char *machine, const char *name, struct err *e) WARN_UNUSED;
+int volumes_attach(struct hostd *h, const char *id, const char *machine, const char *name,
+                   struct err *e) WARN_UNUSED;
 /* Idempotent; CLOUD_CONFLICT while files on it are open. */
 int volumes_detach(struct hostd *h, const char *id, struct err *e) WARN_UNUSED;
 /* Idempotent; CLOUD_CONFLICT while it is attached. */

@@ -231,8 +231,14 @@ static void check_own_only(void **state)
 
 static void check_unknown_ids(void **state)
 {
-    static const char *const ids[] = {"no-such-machine", "n1-aaaaaaaa",  "../../etc/passwd", "n1-a/../../x",
-                                      "n1-a b",          "\"},{\"x\":1", "%s%n",             "n"};
+    static const char *const ids[] = {"no-such-machine",
+                                      "n1-aaaaaaaa",
+                                      "../../etc/passwd",
+                                      "n1-a/../../x",
+                                      "n1-a b",
+                                      "\"},{\"x\":1",
+                                      "%s%n",
+                                      "n"};
     struct world *w = *state;
     struct cloud_machine m, kept;
     struct cloud_spec s;
@@ -397,8 +403,8 @@ static void check_many_at_once(void **state)
     for (size_t i = 0; i < THREADS; i++) {
         assert_true(gone(&w->a, k[i].m.id));
     }
-    print_message("%s: one machine in %lld ms, %d at once in %lld ms, ended in %lld ms\n", w->name, (long long)one,
-                  THREADS, (long long)all, (long long)ended);
+    print_message("%s: one machine in %lld ms, %d at once in %lld ms, ended in %lld ms\n", w->name,
+                  (long long)one, THREADS, (long long)all, (long long)ended);
 }
 
 /* ---- faults ---- */
@@ -437,7 +443,8 @@ static void check_settings(void **state)
     struct cloud c;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        _cleanup_json_ json_t *j = json_pack("{s:s, s:s}", "driver", w->a.driver->name, bad[i].key, bad[i].value);
+        _cleanup_json_ json_t *j =
+            json_pack("{s:s, s:s}", "driver", w->a.driver->name, bad[i].key, bad[i].value);
         struct err e = {0};
         assert_int_equal(cloud_open("x", j, "conform", &c, &e), ERR_INVALID);
         assert_true(e.message && e.message[0]);
@@ -620,8 +627,8 @@ static int take_down(void **state)
     return left.len > 0;
 }
 
-/* The group's state comes from its set-up function, which has no argument: so each check is given the world as
- * its initial state, and world's start and end run around the group by hand. */
+/* The group's state comes from its set-up function, which has no argument: so each check is given the world
+ * as its initial state, and world's start and end run around the group by hand. */
 static int run_list(const char *name, const struct CMUnitTest *list, size_t n, struct world *w)
 {
     void *state = w;

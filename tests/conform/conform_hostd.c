@@ -1,6 +1,6 @@
 /*
- * What only the root helper promises: a node is confined and limited, the network lets through what it should,
- * a crash of hostd or of LXC's monitor loses nothing, and nothing is left at the end.
+ * What only the root helper promises: a node is confined and limited, the network lets through what it
+ * should, a crash of hostd or of LXC's monitor loses nothing, and nothing is left at the end.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,7 +119,8 @@ static void wait_state(struct fixture *f, const char *id, const char *want)
 static int inside(const struct record *n, struct buf *out, const char *const *argv)
 {
     _cleanup_free_ char *target = str_printf("%lld", (long long)n->pid);
-    const char *full[24] = {"nsenter", "-t", target, "-U", "-m", "-n", "-p", "-u", "-i", "-C", "-S", "0", "-G", "0", "--"};
+    const char *full[24] = {"nsenter", "-t", target, "-U", "-m", "-n", "-p", "-u",
+                            "-i",      "-C", "-S",   "0",  "-G", "0",  "--"};
     struct proc_spec spec = {.argv = full, .in = -1, .out = -1, .err = -1};
     struct err e = {0};
     int status;
@@ -196,8 +197,8 @@ static void check_separate(void **state)
 /* A value of the node's control group, whichever of the two families this machine has. */
 static void limit(struct fixture *f, const struct record *n, const char *v1, const char *v2, struct buf *out)
 {
-    _cleanup_free_ char *one = str_printf("/sys/fs/cgroup/%.*s/%s/%s/%s", (int)strcspn(v1, "."), v1, f->w.conf.cgroup,
-                                          n->id, v1);
+    _cleanup_free_ char *one =
+        str_printf("/sys/fs/cgroup/%.*s/%s/%s/%s", (int)strcspn(v1, "."), v1, f->w.conf.cgroup, n->id, v1);
     _cleanup_free_ char *two = str_printf("/sys/fs/cgroup/%s/%s/%s", f->w.conf.cgroup, n->id, v2);
 
     read_text(fs_exists(one) ? one : two, out);
@@ -239,7 +240,8 @@ static void check_disk_limit(void **state)
 
 static int listen_on(uint32_t address, int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(address)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(address)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -344,8 +346,8 @@ static void check_readoption(void **state)
     assert_state(f, n.id, "not_found");
 }
 
-/* Kills hostd at many moments of a create. Afterwards the node either is there as a whole or not at all, and a
- * second create gives a whole one. */
+/* Kills hostd at many moments of a create. Afterwards the node either is there as a whole or not at all, and
+ * a second create gives a whole one. */
 static void check_crash_in_create(void **state)
 {
     struct fixture *f = *state;
@@ -435,7 +437,7 @@ static void check_odd_records(void **state)
 /* ---- the socket ---- */
 
 #define BAD_TYPE(name, millicores)                                                                           \
-    ("{\"call\":\"create\",\"token\":\"a\",\"name\":\"" name "\",\"type\":{\"millicores\":" millicores               \
+    ("{\"call\":\"create\",\"token\":\"a\",\"name\":\"" name "\",\"type\":{\"millicores\":" millicores       \
      ",\"memory_mb\":64,\"pids\":32,\"disk_mb\":0},\"user_data\":\"\"}")
 
 static void check_bad_lines(void **state)
@@ -535,7 +537,9 @@ static void check_other_user(void **state)
             _exit(2);
         }
         fd = hostd_world_connect(&f->w);
-        _exit(fd >= 0 && send(fd, "{\"call\":\"hello\"}\n", 17, MSG_NOSIGNAL) == 17 && recv(fd, &c, 1, 0) == 1 ? 1 : 0);
+        _exit(fd >= 0 && send(fd, "{\"call\":\"hello\"}\n", 17, MSG_NOSIGNAL) == 17 && recv(fd, &c, 1, 0) == 1
+                  ? 1
+                  : 0);
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -557,13 +561,15 @@ static void check_volume_data(void **state)
 {
     struct fixture *f = *state;
     _cleanup_json_ json_t *v = call(f, "{\"call\":\"vol_create\",\"token\":\"vd\",\"megabytes\":32}");
-    _cleanup_free_ char *id = xstrdup(json_str(json_object_get(v, "ok"), "id", "")), *line = NULL, *detach = NULL;
+    _cleanup_free_ char *id = xstrdup(json_str(json_object_get(v, "ok"), "id", "")), *line = NULL,
+                        *detach = NULL;
     _cleanup_buf_ struct buf text = {0}, own = {0};
     struct record a, b;
 
     create(f, "vol-a", 0, &a);
     create(f, "vol-b", 0, &b);
-    line = str_printf("{\"call\":\"vol_attach\",\"vol\":\"%s\",\"machine\":\"%s\",\"name\":\"data\"}", id, a.id);
+    line =
+        str_printf("{\"call\":\"vol_attach\",\"vol\":\"%s\",\"machine\":\"%s\",\"name\":\"data\"}", id, a.id);
     detach = str_printf("{\"call\":\"vol_detach\",\"vol\":\"%s\"}", id);
     _cleanup_json_ json_t *one = call(f, line);
     assert_string_equal(code_of(one), "ok");
@@ -572,7 +578,8 @@ static void check_volume_data(void **state)
     _cleanup_json_ json_t *two = call(f, detach);
     assert_string_equal(code_of(two), "ok");
     free(line);
-    line = str_printf("{\"call\":\"vol_attach\",\"vol\":\"%s\",\"machine\":\"%s\",\"name\":\"data\"}", id, b.id);
+    line =
+        str_printf("{\"call\":\"vol_attach\",\"vol\":\"%s\",\"machine\":\"%s\",\"name\":\"data\"}", id, b.id);
     _cleanup_json_ json_t *three = call(f, line);
     assert_string_equal(code_of(three), "ok");
     assert_int_equal(INSIDE(&b, &text, "cat", "/volumes/data/kept"), 0);
@@ -632,22 +639,14 @@ static void check_left_says_so(void **state)
 }
 
 static const struct CMUnitTest checks[] = {
-    cmocka_unit_test(check_confined),
-    cmocka_unit_test(check_separate),
-    cmocka_unit_test(check_limits),
-    cmocka_unit_test(check_disk_limit),
-    cmocka_unit_test(check_network),
-    cmocka_unit_test(check_readoption),
-    cmocka_unit_test(check_crash_in_create),
-    cmocka_unit_test(check_crash_in_terminate),
-    cmocka_unit_test(check_killed_monitor),
-    cmocka_unit_test(check_odd_records),
-    cmocka_unit_test(check_bad_lines),
-    cmocka_unit_test(check_random_lines),
-    cmocka_unit_test(check_long_line),
-    cmocka_unit_test(check_other_user),
-    cmocka_unit_test(check_second_hostd),
-    cmocka_unit_test(check_volume_data),
+    cmocka_unit_test(check_confined),        cmocka_unit_test(check_separate),
+    cmocka_unit_test(check_limits),          cmocka_unit_test(check_disk_limit),
+    cmocka_unit_test(check_network),         cmocka_unit_test(check_readoption),
+    cmocka_unit_test(check_crash_in_create), cmocka_unit_test(check_crash_in_terminate),
+    cmocka_unit_test(check_killed_monitor),  cmocka_unit_test(check_odd_records),
+    cmocka_unit_test(check_bad_lines),       cmocka_unit_test(check_random_lines),
+    cmocka_unit_test(check_long_line),       cmocka_unit_test(check_other_user),
+    cmocka_unit_test(check_second_hostd),    cmocka_unit_test(check_volume_data),
     cmocka_unit_test(check_left_says_so),
 };
 

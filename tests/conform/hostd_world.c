@@ -61,13 +61,17 @@ static int write_config(struct hostd_world *w, const char *image, struct err *e)
     _cleanup_buf_ struct buf b = {0};
     int slot = (int)(getpid() % 200);
 
-    buf_addf(&b, "[hostd]\ninstallation = conform%d\nuser = nobody\nsocket = %s/run/hostd.sock\n", slot, w->dir);
-    buf_addf(&b, "state = %s/state\nrun = %s/run\nimage = %s\nprograms = %s/programs\n", w->dir, w->dir, image, w->dir);
-    buf_addf(&b, "max_clients = 48\n[network]\nbridge = cpq%d\nsubnet = 10.219.%d.0/24\nnode_port = 9998\noutside = no\n",
+    buf_addf(&b, "[hostd]\ninstallation = conform%d\nuser = nobody\nsocket = %s/run/hostd.sock\n", slot,
+             w->dir);
+    buf_addf(&b, "state = %s/state\nrun = %s/run\nimage = %s\nprograms = %s/programs\n", w->dir, w->dir,
+             image, w->dir);
+    buf_addf(&b,
+             "max_clients = 48\n[network]\nbridge = cpq%d\nsubnet = 10.219.%d.0/24\nnode_port = "
+             "9998\noutside = no\n",
              slot, slot);
     buf_addf(&b, "[nodes]\nuid_base = %lld\nuid_count = %d\nmax_nodes = %d\n",
-             1900000000LL + (long long)slot * (NODES + 2) * CONFIG_UIDS_PER_NODE, (NODES + 2) * CONFIG_UIDS_PER_NODE,
-             NODES);
+             1900000000LL + (long long)slot * (NODES + 2) * CONFIG_UIDS_PER_NODE,
+             (NODES + 2) * CONFIG_UIDS_PER_NODE, NODES);
     return fs_write_atomic(w->config, b.data, b.len, 0644, e);
 }
 

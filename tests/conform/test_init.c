@@ -1,6 +1,6 @@
 /*
- * First program of a node in the conformance tests: reaps what dies, ends on SIGTERM.  Static, so that it runs
- * in any root.
+ * First program of a node in the conformance tests: reaps what dies, ends on SIGTERM.  Static, so that it
+ * runs in any root.
  */
 #include <errno.h>
 #include <signal.h>

@@ -50,7 +50,8 @@ static void test_types(void **state)
     struct cloud_type *list = NULL;
     size_t n = 0;
 
-    assert_int_equal(types_parse("small:500m:256M:100p:1c  big:2000m:4096M:1000p:10240d:2.05c", &list, &n, NULL), 0);
+    assert_int_equal(
+        types_parse("small:500m:256M:100p:1c  big:2000m:4096M:1000p:10240d:2.05c", &list, &n, NULL), 0);
     assert_int_equal(n, 2);
     assert_string_equal(types_find(list, n, "")->name, "small");
     assert_int_equal(list[0].millicredits_per_hour, 1000);
@@ -72,7 +73,8 @@ static void test_types(void **state)
 
 static void open_sim(struct cloud *c, const char *script, const char *extra_key, int extra)
 {
-    _cleanup_json_ json_t *j = json_pack("{s:s, s:s, s:i}", "driver", "sim", "script", script, extra_key, extra);
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:s, s:i}", "driver", "sim", "script", script, extra_key, extra);
     struct err e = {0};
 
     if (cloud_open("test", j, "unit", c, &e) < 0) {
@@ -223,9 +225,9 @@ static void test_capacity_and_boot(void **state)
 
 static void test_bad_settings(void **state)
 {
-    static const char *const scripts[] = {"create",         "create:1",      "create:0=retry", "create:1=nonsense",
-                                          "drop:1=retry",   "create:x=retry", "create:1=ok+",   "create:1=",
-                                          "create:1=hang+", ":1=retry"};
+    static const char *const scripts[] = {
+        "create",         "create:1",     "create:0=retry", "create:1=nonsense", "drop:1=retry",
+        "create:x=retry", "create:1=ok+", "create:1=",      "create:1=hang+",    ":1=retry"};
     struct cloud c;
 
     for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
@@ -251,7 +253,8 @@ static void test_bad_settings(void **state)
 /* Nobody listens: the local cloud says so, and that the same call may be tried again. */
 static void test_local_without_hostd(void **state)
 {
-    _cleanup_json_ json_t *j = json_pack("{s:s, s:s}", "driver", "local", "socket", "/nonexistent/hostd.sock");
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:s}", "driver", "local", "socket", "/nonexistent/hostd.sock");
     struct cloud_machine m;
     struct cloud c;
 

@@ -88,7 +88,8 @@ static void test_bad_config(void **state)
 
 static void test_grammars(void **state)
 {
-    static const char *const ids[] = {"", "n", "nx", "x1-a", "n1/a", "n1-A", "n1.a", "../n1", "n1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const ids[] = {
+        "", "n", "nx", "x1-a", "n1/a", "n1-A", "n1.a", "../n1", "n1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     static const char *const names[] = {"", "-", "-a", "a-", "A", "a.b", "a_b", "a b", "a\n"};
     static const char *const tokens[] = {"", ".", ".a", "-a", "_a", "a b", "a/b", "a\"", "a\n", "\xc3\xa4"};
     char longest[CLOUD_NAME_MAX + 1];
@@ -102,7 +103,8 @@ static void test_grammars(void **state)
     for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
         assert_false(record_token_ok(tokens[i]));
     }
-    assert_true(record_id_ok("n12-ab3d5f7h") && record_name_ok("cps-u1-a3-n12") && record_token_ok("Op.7_x-1"));
+    assert_true(record_id_ok("n12-ab3d5f7h") && record_name_ok("cps-u1-a3-n12") &&
+                record_token_ok("Op.7_x-1"));
     memset(longest, 'a', sizeof(longest) - 1);
     longest[CLOUD_NAME_MAX] = '\0';
     assert_false(record_name_ok(longest));
@@ -114,8 +116,15 @@ static void test_record(void **state)
 {
     struct fixture *f = *state;
     _cleanup_free_ char *text = str_printf("[hostd]\nstate = %s/state\n", f->dir), *dir = NULL, *file = NULL;
-    struct record r = {.phase = RECORD_RUNNING, .index = 3, .created_ms = 5, .millicores = 100, .memory_mb = 64,
-                       .pids = 32, .disk_mb = 7, .pid = 4711, .pid_start = 99};
+    struct record r = {.phase = RECORD_RUNNING,
+                       .index = 3,
+                       .created_ms = 5,
+                       .millicores = 100,
+                       .memory_mb = 64,
+                       .pids = 32,
+                       .disk_mb = 7,
+                       .pid = 4711,
+                       .pid_start = 99};
     struct record back;
     struct config c;
     int64_t pid, start;
