@@ -47,7 +47,7 @@ static int teardown(void **state)
     struct err e = {0};
     manager_free(f->m);
     world_free(f->w);
-    (void)fs_remove_tree(f->dir, &e);
+    assert_int_equal(fs_remove_tree(f->dir, &e), 0);
     err_done(&e);
     free(f->dir);
     free(f);
