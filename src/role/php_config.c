@@ -148,7 +148,8 @@ static const char php_ini_fixed[] =
     "opcache.revalidate_freq = 2\n"
     "opcache.memory_consumption = 64\n"
     "session.gc_probability = 0\n"
-    "session.use_strict_mode = 1\n"
+    "; Strict mode would give a visitor a new, empty session while the store fails over.\n"
+    "session.use_strict_mode = 0\n"
     "session.cookie_httponly = 1\n";
 
 static int php_sessions(const struct php_want *w, struct buf *out, struct err *e)
