@@ -9,12 +9,26 @@ build=${CONPAAS_BUILD:-$top/build/release}
 conpaas=$build/src/cli/conpaas
 load=$build/tests/real/conpaas-load
 
-installation=cpt
-bridge=cpt0
-gateway=10.99.0.1
-user_port=19999
-node_port=19998
-uid_base=700000000
+# Several runs at once on one machine: each takes the first free place.
+take_place() {
+    local place
+    for place in 0 1 2 3; do
+        exec {place_lock}>"/tmp/conpaas-real.lock$place"
+        if flock -n "$place_lock"; then
+            installation=cpt$place
+            bridge=cpt$place
+            subnet=10.$((99 + place)).0.0/16
+            gateway=10.$((99 + place)).0.1
+            user_port=$((19999 - 10 * place))
+            node_port=$((19998 - 10 * place))
+            uid_base=$((700000000 + 20000000 * place))
+            return 0
+        fi
+        exec {place_lock}>&-
+    done
+    echo "four runs of the real suite are under way"
+    return 1
+}
 uid_count=16777216
 runner=nobody
 export NO_COLOR=1 LC_ALL=C.UTF-8
@@ -120,7 +134,7 @@ log_level = 2
 
 [network]
 bridge = $bridge
-subnet = 10.99.0.0/16
+subnet = $subnet
 node_port = $node_port
 
 [nodes]
@@ -169,10 +183,7 @@ start_director() {
 api_answers() { curl -ksf --max-time 5 "https://127.0.0.1:$user_port/v1/version"; }
 # The daemon's own process, not its supervisor.
 daemon_pid() { pgrep -f "^$build/src/$1/conpaas-$1 --config $T/$1.conf" | tail -n 1; }
-director_admin() {
-    setpriv "--reuid=$runner" "--regid=$(id -g "$runner")" --clear-groups \
-        "$build/src/director/conpaas-director" --config "$T/director.conf" "$@"
-}
+director_admin() { "$build/src/director/conpaas-director" --config "$T/director.conf" admin "$@"; }
 
 set_up() {
     image=$("$top/image/build") || return 1
@@ -202,10 +213,10 @@ tear_down() {
 # A user of its own for every script, so that credits can be counted exactly: new_user NAME CREDIT.  Afterwards `cps`
 # speaks as that user; `as NAME COMMAND...` speaks as another.
 new_user() {
-    local password=secret-of-$1
-    printf '%s\n' "$password" | director_admin user-add "$1" "$1@example.org" user "$2" || return 1
+    local password
+    password=$(director_admin create-user "$1" --credit "$2") || return 1
     printf '%s\n' "$password" | CONPAAS_CONFIG=$T/cli/$1.json "$conpaas" login "https://127.0.0.1:$user_port" \
-        --username "$1" --ca "$T/director/ca.pem" --yes || return 1
+        --username "$1" --ca "$T/director/ca.crt" --yes || return 1
     me=$1
 }
 as() {
@@ -279,7 +290,7 @@ upload() {
 pids_of() {
     local pid uid args
     while read -r pid uid args; do
-        if [ "$uid" -ge $uid_base ] && [ "$uid" -lt $((uid_base + uid_count)) ] && grep -qE -- "$1" <<<"$args"; then
+        if [ "$uid" -ge "$uid_base" ] && [ "$uid" -lt $((uid_base + uid_count)) ] && grep -qE -- "$1" <<<"$args"; then
             if [ -z "${2:-}" ] || nsenter -t "$pid" -n ip -4 -o addr show 2>/dev/null | grep -qF " $2/"; then
                 printf '%s\n' "$pid"
             fi
