@@ -138,12 +138,13 @@ int fs_open_beneath(int dirfd, const char *rel, int flags, mode_t mode, struct e
         .mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? mode & 07777 : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
-    for (;;) {
+    for (int tries = 0;; tries++) {
         long fd = syscall(SYS_openat2, dirfd, rel, &how, sizeof(how));
         if (fd >= 0) {
             return (int)fd;
         }
-        if (errno != EINTR && errno != EAGAIN) { /* EAGAIN: a rename raced with the walk */
+        /* EAGAIN: a rename raced with the walk; somebody who does nothing else must not hold us. */
+        if (errno != EINTR && (errno != EAGAIN || tries >= 100)) {
             return err_errno(e, errno, "cannot open %.256s", rel);
         }
     }

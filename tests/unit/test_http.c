@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "net/tls_cert.h"
+
 static json_t *call(struct http_client *c, const char *method, const char *path, const json_t *body,
                     int want_status)
 {
@@ -93,6 +95,47 @@ static void certificates_are_demanded(void **state)
     fixture_identity_done(&foreign);
     fixture_identity_done(&server_only);
     fixture_ca_done(&other);
+    fixture_stop(&f);
+}
+
+/* A certificate of our authority whose time is over: the signer never makes one, so it is made here. */
+static void expire(const struct fixture_ca *ca, struct fixture_identity *id)
+{
+    gnutls_x509_crt_t crt = NULL, issuer = NULL;
+    gnutls_x509_privkey_t key = NULL;
+    gnutls_datum_t pem = {0};
+    assert_int_equal(tls_read_cert(id->cert, &crt, NULL), 0);
+    assert_int_equal(tls_read_cert(ca->cert, &issuer, NULL), 0);
+    assert_int_equal(tls_read_key(ca->key, &key, NULL), 0);
+    assert_int_equal(gnutls_x509_crt_set_expiration_time(crt, time(NULL) - 60), 0);
+    assert_int_equal(gnutls_x509_crt_sign2(crt, issuer, key, GNUTLS_DIG_SHA256, 0), 0);
+    assert_int_equal(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &pem), 0);
+    free(id->cert);
+    id->cert = tls_take_pem(&pem);
+    gnutls_x509_crt_deinit(crt);
+    gnutls_x509_crt_deinit(issuer);
+    gnutls_x509_privkey_deinit(key);
+}
+
+static void expired_certificates(void **state)
+{
+    struct fixture_server f = {0};
+    fixture_start(&f, true, &(struct http_server_config){.need_client_cert = true});
+    _cleanup_err_ struct err e = {0};
+    expire(&f.ca, &f.agent);
+    struct http_client *c = fixture_client(&f, true, &f.agent);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e),
+                     ERR_UNAUTHENTICATED);
+    assert_non_null(strstr(e.message, "expired"));
+    http_client_free(c);
+    fixture_stop(&f);
+    f = (struct fixture_server){0}; /* and a server with one */
+    fixture_start(&f, true, &(struct http_server_config){0});
+    expire(&f.ca, &f.director);
+    assert_int_equal(http_server_set_identity(f.server, f.director.key, f.director.cert, &e), 0);
+    c = fixture_client(&f, true, NULL);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e), ERR_UNAVAILABLE);
+    http_client_free(c);
     fixture_stop(&f);
 }
 
@@ -388,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_with_certificate),
         cmocka_unit_test(certificates_are_demanded),
+        cmocka_unit_test(expired_certificates),
         cmocka_unit_test(client_checks_the_server),
         cmocka_unit_test(errors_come_back),
         cmocka_unit_test(bodies_on_disk),
