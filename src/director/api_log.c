@@ -60,9 +60,12 @@ static int node_log(struct api_call *c, int64_t node, struct err *e)
     struct slot_service *v = NULL;
     const char *name = api_text(c, "name") ? api_text(c, "name") : "agent.log";
     int rc = api_service(c, &s, &v, e);
-    const struct node *n = rc < 0 ? NULL : service_node(&v->row.service, node);
     if (rc < 0) {
         return rc;
+    }
+    const struct node *n = service_node(&v->row.service, node);
+    if (!n && (n = app_node(&s->row.app, node))) {
+        v = NULL; /* the manager's own node */
     }
     if (!n) {
         return err_set(e, ERR_NOT_FOUND, "there is no node %lld in this service", (long long)node);
