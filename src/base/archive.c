@@ -287,7 +287,8 @@ static int arc_pack_file(struct archive *a, const struct archive_file *file)
 int archive_make_tar(const struct archive_file *files, size_t n, void **ret, size_t *ret_len, struct err *e)
 {
     const struct archive_limits l = arc_limits(NULL);
-    const struct arc_rules rules = {.max_nodes = l.max_members, .max_depth = l.max_depth, .max_name = l.max_name};
+    const struct arc_rules rules = {
+        .max_nodes = l.max_members, .max_depth = l.max_depth, .max_name = l.max_name};
     _cleanup_buf_ struct buf out = {0};
     struct archive *a = archive_write_new();
     int r = archive_write_set_format_ustar(a);
@@ -299,7 +300,7 @@ int archive_make_tar(const struct archive_file *files, size_t n, void **ret, siz
         r = why ? r : arc_pack_file(a, &files[i]);
     }
     r = r < 0 ? r : archive_write_close(a);
-    int code = why              ? err_set(e, ERR_INVALID, "cannot pack: %s", why)
+    int code = why               ? err_set(e, ERR_INVALID, "cannot pack: %s", why)
                : r != ARCHIVE_OK ? err_set(e, ERR_INTERNAL, "cannot pack: %s", archive_error_string(a))
                                  : 0;
     archive_write_free(a);

@@ -27,7 +27,8 @@ struct archive_info {
  * message that names the member and the rule. */
 int archive_check(int fd, const struct archive_limits *limits, struct archive_info *ret, struct err *e)
     WARN_UNUSED;
-/* Checks as above, then unpacks below the existing empty directory dir as uid/gid (0 = unchanged);
+/* Checks as above, then unpacks below the existing empty directory dir as uid/gid (0 = unchanged; else dir is
+ * given to them first);
  * mode bits masked to 0755, owners from the archive ignored. On failure dir's content is undefined:
  * the caller unpacks into a temporary name and renames. */
 int archive_extract(int fd, const char *dir, uid_t uid, gid_t gid, const struct archive_limits *limits,

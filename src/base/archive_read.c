@@ -65,14 +65,16 @@ static int arc_file_member(struct arc_walker *w, struct archive_entry *entry, co
             break;
         }
         if (n < 0) {
-            _cleanup_free_ char *why = str_printf("its data is damaged or cut off: %s", archive_error_string(w->a));
+            _cleanup_free_ char *why =
+                str_printf("its data is damaged or cut off: %s", archive_error_string(w->a));
             return arc_refuse(path, why, e);
         }
         got += n;
         w->info.bytes += n;
         if (got > w->limits.max_file || w->info.bytes > w->limits.max_bytes) {
-            return arc_refuse(path, got > w->limits.max_file ? "it is too large"
-                                                              : "the archive unpacks to too many bytes", e);
+            return arc_refuse(
+                path, got > w->limits.max_file ? "it is too large" : "the archive unpacks to too many bytes",
+                e);
         }
         r = sink ? sink->file_data(sink->arg, w->buffer, (size_t)n, e) : 0;
     }
@@ -82,7 +84,8 @@ static int arc_file_member(struct arc_walker *w, struct archive_entry *entry, co
     return r < 0 || !sink ? r : sink->file_end(sink->arg, e);
 }
 
-static int arc_symlink_member(struct arc_walker *w, struct archive_entry *entry, const char *path, struct err *e)
+static int arc_symlink_member(struct arc_walker *w, struct archive_entry *entry, const char *path,
+                              struct err *e)
 {
     const char *target = archive_entry_symlink(entry);
     const char *why = target ? arc_target_check(path, target, &w->rules) : "the link has no target";
@@ -97,7 +100,8 @@ static int arc_hardlink_member(struct arc_walker *w, const char *path, const cha
     const char *why = NULL;
     _cleanup_free_ char *earlier = arc_name_clean(target, &w->rules, &why);
     if (!earlier || arc_names_type(&w->names, earlier) != ARC_FILE || str_eq(earlier, path)) {
-        return arc_refuse(path, "it is a hard link to something that is not an earlier file of the archive", e);
+        return arc_refuse(path, "it is a hard link to something that is not an earlier file of the archive",
+                          e);
     }
     return w->sink ? w->sink->hardlink(w->sink->arg, path, earlier, e) : 0;
 }
@@ -253,9 +257,8 @@ int arc_walk(int fd, const struct archive_limits *limits, const struct arc_sink 
         return r;
     }
     struct arc_walker w = {.limits = arc_limits(limits), .sink = sink, .buffer = xmalloc(ARC_CHUNK)};
-    w.rules = (struct arc_rules){.max_nodes = w.limits.max_members,
-                                 .max_depth = w.limits.max_depth,
-                                 .max_name = w.limits.max_name};
+    w.rules = (struct arc_rules){
+        .max_nodes = w.limits.max_members, .max_depth = w.limits.max_depth, .max_name = w.limits.max_name};
     w.a = archive_read_new();
     r = arc_packing_detect(&f, &packing, e);
     if (r == 0) {

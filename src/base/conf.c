@@ -135,11 +135,15 @@ static void conf_set_defaults(const struct conf_key *schema, bool families, void
             *(char **)place = k->fallback ? xstrdup(k->fallback) : NULL;
         } else if (k->kind == CONF_INT) {
             int64_t number = 0;
-            assert(!k->fallback || str_to_int(k->fallback, INT64_MIN, INT64_MAX, &number) == 0);
+            int r = k->fallback ? str_to_int(k->fallback, INT64_MIN, INT64_MAX, &number) : 0;
+            assert(r == 0);
+            (void)r;
             *(int64_t *)place = number;
         } else {
             bool flag = false;
-            assert(!k->fallback || conf_parse_bool(k->fallback, &flag) == 0);
+            int r = k->fallback ? conf_parse_bool(k->fallback, &flag) : 0;
+            assert(r == 0);
+            (void)r;
             *(bool *)place = flag;
         }
     }

@@ -11,7 +11,7 @@
 
 struct conf_reader {
     struct conf_file *file;
-    const char *section; /* the one we are in */
+    const char *section;  /* the one we are in */
     size_t section_start; /* its first entry */
     int line;
 };

@@ -12,7 +12,7 @@
 
 struct conf_entry {
     int line;
-    const char *section;    /* never NULL */
+    const char *section;     /* never NULL */
     const char *key, *value; /* both NULL in the entry that stands for the section's own line */
 };
 struct conf_file {

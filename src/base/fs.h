@@ -19,6 +19,7 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *e) WARN_UNUSED;
 int fs_open_beneath(int dirfd, const char *rel, int flags, mode_t mode, struct err *e) WARN_UNUSED;
 /* Removes path and all below it without following links. A missing path is fine. */
 int fs_remove_tree(const char *path, struct err *e) WARN_UNUSED;
+/* From the offset of `from` to its end; more than max bytes (max < 0: no limit) is ERR_TOO_LARGE. */
 int fs_copy_fd(int from, int to, int64_t max, int64_t *ret_n, struct err *e) WARN_UNUSED;
 /* The last `lines` lines of a file, at most max_bytes. */
 int fs_tail(const char *path, int lines, size_t max_bytes, struct buf *out, struct err *e) WARN_UNUSED;

@@ -130,10 +130,10 @@ static int json_check_limits(const json_t *v, const struct json_field *f, struct
     if (!json_measure(v, f->kind, &n, &unit)) {
         return 0;
     }
-    int64_t max = f->max ? f->max
+    int64_t max = f->max                     ? f->max
                   : f->kind == JSON_F_STRING ? JSON_STRING_MAX
-                  : f->kind != JSON_F_INT ? JSON_ARRAY_MAX
-                                          : INT64_MAX;
+                  : f->kind != JSON_F_INT    ? JSON_ARRAY_MAX
+                                             : INT64_MAX;
     int64_t min = f->kind == JSON_F_INT && !f->min && !f->max ? INT64_MIN : f->min;
     if (n < min) {
         return err_set(e, ERR_INVALID, "\"%s\" must be at least %lld%s", f->name, (long long)min, unit);

@@ -89,8 +89,7 @@ void log_set_tap(void (*tap)(void *arg, enum log_level level, const char *line),
 static void log_rotate(void)
 {
     for (int i = log_state.keep - 1; i >= 0; i--) {
-        _cleanup_free_ char *from =
-            i == 0 ? xstrdup(log_state.path) : str_printf("%s.%d", log_state.path, i);
+        _cleanup_free_ char *from = i == 0 ? xstrdup(log_state.path) : str_printf("%s.%d", log_state.path, i);
         _cleanup_free_ char *to = str_printf("%s.%d", log_state.path, i + 1);
         (void)rename(from, to);
     }

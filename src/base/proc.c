@@ -294,14 +294,21 @@ static int proc_collect(pid_t pid, int *ret_status)
 int proc_run(const struct proc_spec *spec, const char *in, int timeout_ms, size_t max_out, struct buf *out,
              int *ret_status, struct err *e)
 {
-    struct proc_spec child = *spec;
-    _cleanup_close_ int in_fd = -1, read_end = -1, write_end = -1;
+    _cleanup_close_ int in_fd = -1;
     if (in) {
         in_fd = proc_memory_file(in, e);
         if (in_fd < 0) {
             return in_fd;
         }
     }
+    return proc_run_fd(spec, in_fd, timeout_ms, max_out, out, ret_status, e);
+}
+
+int proc_run_fd(const struct proc_spec *spec, int in_fd, int timeout_ms, size_t max_out, struct buf *out,
+                int *ret_status, struct err *e)
+{
+    struct proc_spec child = *spec;
+    _cleanup_close_ int read_end = -1, write_end = -1;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return err_errno(e, errno, "cannot make a pipe");

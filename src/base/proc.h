@@ -29,6 +29,9 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct err *e) WARN
  * NULL or a text for stdin. *ret_status as from waitpid. Non-zero exit is no error of this function. */
 int proc_run(const struct proc_spec *spec, const char *in, int timeout_ms, size_t max_out,
              struct buf *out, int *ret_status, struct err *e) WARN_UNUSED;
+/* The same with an open file as stdin, read from where it stands. */
+int proc_run_fd(const struct proc_spec *spec, int in_fd, int timeout_ms, size_t max_out, struct buf *out,
+                int *ret_status, struct err *e) WARN_UNUSED;
 /* The common case: exit 0 or an error that carries the last lines of output. */
 int proc_run_ok(const char *const *argv, int timeout_ms, struct err *e) WARN_UNUSED;
 /* "exit 3", "signal 9 (Killed)". out is a static-size text of 64 bytes. */

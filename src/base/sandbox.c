@@ -113,8 +113,8 @@ static int sandbox_user(const struct sandbox_limits *l)
     return 0;
 }
 
-#define SANDBOX_DENY(call)                                                                                    \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1),                                                    \
+#define SANDBOX_DENY(call)                                                                                   \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1),                                                   \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
 /* What can reach beyond this process's own files. */

@@ -99,8 +99,8 @@ static int http_check_config(const struct http_client_config *c, struct err *e)
         return err_set(e, ERR_INVALID, "\"%.100s\" is not an https address", c->url ? c->url : "");
     }
     if (https != trust) {
-        return err_set(e, ERR_INVALID, https ? "no authority to check %.100s by"
-                                             : "%.100s is not an https address", c->url);
+        return err_set(e, ERR_INVALID,
+                       https ? "no authority to check %.100s by" : "%.100s is not an https address", c->url);
     }
     if (!c->key_pem != !c->cert_pem) {
         return err_set(e, ERR_INVALID, "key and certificate go together");
@@ -349,8 +349,8 @@ static int http_open_body(struct http_transfer *t, const struct http_call *call,
 static void http_set_method(struct http_transfer *t, const struct http_call *call)
 {
     CURL *easy = t->client->easy;
-    bool bodyless = str_eq(call->method, "GET") || str_eq(call->method, "HEAD") ||
-                    str_eq(call->method, "DELETE");
+    bool bodyless =
+        str_eq(call->method, "GET") || str_eq(call->method, "HEAD") || str_eq(call->method, "DELETE");
     if (call->use_body_fd) {
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_READFUNCTION, http_on_read);
@@ -430,7 +430,8 @@ static int http_explain(const struct http_transfer *t, CURLcode code, struct err
         return err_set(e, ERR_TIMEOUT, "no answer from %s in time: %s", t->client->url, why);
     }
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
-        return err_set_hint(e, ERR_UNAVAILABLE, "is this the right address, and the right authority's certificate?",
+        return err_set_hint(e, ERR_UNAVAILABLE,
+                            "is this the right address, and the right authority's certificate?",
                             "%s could not prove who it is: %s", t->client->url, why);
     }
     return err_set(e, ERR_UNAVAILABLE, "cannot reach %s: %s", t->client->url, why);
@@ -442,10 +443,10 @@ static int http_code_of_status(long status)
         long status;
         int code;
     } rows[] = {
-        {400, ERR_INVALID},   {401, ERR_UNAUTHENTICATED}, {402, ERR_CREDIT},     {403, ERR_FORBIDDEN},
-        {404, ERR_NOT_FOUND}, {405, ERR_METHOD},          {409, ERR_CONFLICT},   {410, ERR_GONE},
-        {412, ERR_STALE},     {413, ERR_TOO_LARGE},       {429, ERR_RATE},       {431, ERR_TOO_LARGE},
-        {502, ERR_UNAVAILABLE}, {503, ERR_UNAVAILABLE},   {504, ERR_TIMEOUT},
+        {400, ERR_INVALID},     {401, ERR_UNAUTHENTICATED}, {402, ERR_CREDIT},   {403, ERR_FORBIDDEN},
+        {404, ERR_NOT_FOUND},   {405, ERR_METHOD},          {409, ERR_CONFLICT}, {410, ERR_GONE},
+        {412, ERR_STALE},       {413, ERR_TOO_LARGE},       {429, ERR_RATE},     {431, ERR_TOO_LARGE},
+        {502, ERR_UNAVAILABLE}, {503, ERR_UNAVAILABLE},     {504, ERR_TIMEOUT},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].status == status) {
@@ -528,7 +529,9 @@ int http_do(struct http_client *c, const struct http_call *call, int *ret_status
     }
     const char *file_type = call->content_type ? call->content_type : "application/octet-stream";
     http_add_headers(&t, call->use_out_fd ? "*/*" : "application/json",
-                     call->use_body_fd ? file_type : t.body_text ? "application/json" : NULL);
+                     call->use_body_fd ? file_type
+                     : t.body_text     ? "application/json"
+                                       : NULL);
     if (!call->use_body_fd) {
         http_add_header(&t, "Expect:"); /* asking first pays for files only */
     }
@@ -542,7 +545,8 @@ int http_do(struct http_client *c, const struct http_call *call, int *ret_status
     long status = 0;
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     /* An early refusal may come with the connection cut under a body that is still being sent. */
-    bool refused = status >= 400 && (code == CURLE_OK || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
+    bool refused =
+        status >= 400 && (code == CURLE_OK || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
     if (code != CURLE_OK && !refused) {
         return http_explain(&t, code, e);
     }

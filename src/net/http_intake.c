@@ -180,8 +180,7 @@ static int http_check_admission(struct http_request *r, const struct http_framin
     return r->admission.spool ? http_open_spool(r, f->length, e) : 0;
 }
 
-static int http_check_head(struct http_request *r, const char *version, struct http_framing *f,
-                           struct err *e)
+static int http_check_head(struct http_request *r, const char *version, struct http_framing *f, struct err *e)
 {
     int x = http_check_framing(r, version, f, e);
     if (x < 0) {

@@ -100,8 +100,8 @@ struct http_request {
 };
 
 /* ---- http_conn.c ---- */
-int http_identity_new(const char *key_pem, const char *cert_pem, struct http_identity **ret, struct err *e)
-    WARN_UNUSED;
+int http_identity_new(const char *key_pem, const char *cert_pem, struct http_identity **ret,
+                      struct err *e) WARN_UNUSED;
 void http_identity_unref(struct http_server *s, struct http_identity *id);
 struct http_conn *http_conn_new(struct http_server *s, struct MHD_Connection *c);
 void http_conn_free(struct http_conn *c);

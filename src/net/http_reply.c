@@ -197,8 +197,8 @@ int http_reply_stream(struct http_request *r, const char *content_type,
 {
     struct http_stream *s = xcalloc(1, sizeof(*s));
     *s = (struct http_stream){.request = r, .next = next, .arg = arg, .free_arg = free_arg};
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, http_stream_read, s, http_stream_free);
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK,
+                                                                      http_stream_read, s, http_stream_free);
     if (!response) {
         http_stream_free(s);
         return -ENOMEM;

@@ -15,8 +15,8 @@
 #define HTTP_POOL_BYTES 32768    /* a connection's head must fit, else 431 */
 #define HTTP_STACK_BYTES 1048576 /* of a connection's thread */
 #define HTTP_BACKLOG 512
-#define HTTP_PRIORITIES                                                                                       \
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"    \
+#define HTTP_PRIORITIES                                                                                      \
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:"   \
     "-RSA:-DHE-RSA:%SERVER_PRECEDENCE"
 
 static const struct log_ctx http_log = {.logger = "net.http"};
@@ -135,8 +135,7 @@ static int http_listen(const struct http_server_config *c, uint16_t *ret_port, s
     if (r < 0) {
         return r;
     }
-    _cleanup_close_ int fd =
-        socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    _cleanup_close_ int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int on = 1;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, (const struct sockaddr *)&address, n) != 0 || listen(fd, HTTP_BACKLOG) != 0 ||

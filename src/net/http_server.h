@@ -73,7 +73,8 @@ const char *http_peer_name(const struct http_request *r);
 const char *http_peer_serial(const struct http_request *r);
 const void *http_body(const struct http_request *r, size_t *ret_len); /* memory body */
 int http_body_fd(const struct http_request *r);                       /* spooled body, at its start; else -1 */
-/* The body as one JSON object; absent body = empty object. Caller owns *ret. */
+/* The body as one JSON object; absent body = empty object. Caller owns *ret. Any other Content-Type than
+ * application/json is refused: a foreign page could send it with our cookie. */
 int http_body_json(const struct http_request *r, json_t **ret, struct err *e) WARN_UNUSED;
 /* A place for the handler's own per-request data, set in admit, read in handle. free_f may be NULL. */
 void http_set_data(struct http_request *r, void *data, void (*free_f)(void *));

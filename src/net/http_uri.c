@@ -97,7 +97,8 @@ static int http_query_parse(const char *s, struct http_pairs *ret, struct err *e
         size_t name_len = equals ? (size_t)(equals - s) : n;
         if (n > 0) {
             _cleanup_free_ char *name = http_decode(s, name_len, true);
-            _cleanup_free_ char *value = equals ? http_decode(equals + 1, n - name_len - 1, true) : xstrdup("");
+            _cleanup_free_ char *value =
+                equals ? http_decode(equals + 1, n - name_len - 1, true) : xstrdup("");
             if (!name || !value) {
                 return err_set(e, ERR_INVALID, "the query string is malformed");
             }

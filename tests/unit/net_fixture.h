@@ -184,9 +184,10 @@ static inline void fixture_identities(struct fixture_server *f)
 {
     static const char *const extra[] = {"127.0.0.1", NULL};
     fixture_ca_init(&f->ca);
-    fixture_sign(&f->ca,
-                 &(struct tls_leaf){.dns_name = "director.test", .extra_names = extra, .server = true, .days = 9},
-                 &f->director);
+    fixture_sign(
+        &f->ca,
+        &(struct tls_leaf){.dns_name = "director.test", .extra_names = extra, .server = true, .days = 9},
+        &f->director);
     fixture_sign(&f->ca, &(struct tls_leaf){.dns_name = "n12.a7.agent.test", .client = true, .days = 9},
                  &f->agent);
 }

@@ -315,7 +315,9 @@ static void zip_names_that_lead_out(void **state)
 {
     static const struct {
         const char *letters, *bytes;
-    } rows[] = {{"QQQQQQQQ", "..\\..\\ab"}, {"QQQQQQQQ", "/etc/abc"}, {"QQQQQQQQ", "../../ab"},
+    } rows[] = {{"QQQQQQQQ", "..\\..\\ab"},
+                {"QQQQQQQQ", "/etc/abc"},
+                {"QQQQQQQQ", "../../ab"},
                 {"QQQQQQQQ", "\xc0\xae\xc0\xae/abc"}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct member m[] = {{.name = rows[i].letters, .text = "x"}};
@@ -350,9 +352,9 @@ static void symlinks_that_lead_out(void **state)
     static const struct {
         const char *name, *target;
     } rows[] = {
-        {"link", "/etc"},       {"link", ".."},          {"a/link", "../.."},     {"a/link", "../../x"},
-        {"link", "a/../../x"},  {"link", "a/.."},        {"link", "./../x"},      {"link", "\\etc"},
-        {"link", "a\nb"},       {"a/b/c", "../../../x"}, {"a/link", ".././../x"},
+        {"link", "/etc"},      {"link", ".."},          {"a/link", "../.."},     {"a/link", "../../x"},
+        {"link", "a/../../x"}, {"link", "a/.."},        {"link", "./../x"},      {"link", "\\etc"},
+        {"link", "a\nb"},      {"a/b/c", "../../../x"}, {"a/link", ".././../x"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct member m[] = {{.name = rows[i].name, .symlink = rows[i].target}};
@@ -363,9 +365,8 @@ static void symlinks_that_lead_out(void **state)
 
 static void writing_through_links(void **state)
 {
-    const struct member through[] = {{.name = "d/x", .text = "x"},
-                                     {.name = "link", .symlink = "d"},
-                                     {.name = "link/evil", .text = "x"}};
+    const struct member through[] = {
+        {.name = "d/x", .text = "x"}, {.name = "link", .symlink = "d"}, {.name = "link/evil", .text = "x"}};
     refused_members(TAR, through, 3, "not a directory");
     const struct member replaced[] = {{.name = "link", .symlink = "d"}, {.name = "link", .text = "x"}};
     refused_members(TAR, replaced, 2, "twice");
@@ -567,10 +568,10 @@ static void fix_tar_checksum(unsigned char *header)
 static void lying_tar_sizes(void **state)
 {
     static const unsigned char sizes[][12] = {
-        "77777777777",                                                      /* 8 GiB */
+        "77777777777",                                                            /* 8 GiB */
         {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}, /* -16 */
-        {0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},    /* 2^63 - 1 */
-        {0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5},                            /* beyond 64 bits */
+        {0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},          /* 2^63 - 1 */
+        {0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5},                                  /* beyond 64 bits */
         "-0000000005",
     };
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {

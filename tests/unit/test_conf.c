@@ -13,13 +13,32 @@ struct target {
     bool fast;
 };
 static const struct conf_key schema[] = {
-    {.section = "main", .key = "name", .offset = offsetof(struct target, name), .fallback = "x", .min = 1, .max = 8,
+    {.section = "main",
+     .key = "name",
+     .offset = offsetof(struct target, name),
+     .fallback = "x",
+     .min = 1,
+     .max = 8,
      .help = "the name"},
-    {.section = "main", .key = "path", .kind = CONF_PATH, .offset = offsetof(struct target, path), .fallback = "/tmp"},
+    {.section = "main",
+     .key = "path",
+     .kind = CONF_PATH,
+     .offset = offsetof(struct target, path),
+     .fallback = "/tmp"},
     {.section = "main", .key = "optional", .offset = offsetof(struct target, optional)},
-    {.section = "net", .key = "port", .kind = CONF_INT, .offset = offsetof(struct target, port), .fallback = "80",
-     .min = 1, .max = 65535, .help = "the port"},
-    {.section = "net", .key = "fast", .kind = CONF_BOOL, .offset = offsetof(struct target, fast), .fallback = "no"},
+    {.section = "net",
+     .key = "port",
+     .kind = CONF_INT,
+     .offset = offsetof(struct target, port),
+     .fallback = "80",
+     .min = 1,
+     .max = 65535,
+     .help = "the port"},
+    {.section = "net",
+     .key = "fast",
+     .kind = CONF_BOOL,
+     .offset = offsetof(struct target, fast),
+     .fallback = "no"},
     {.section = "cloud *", .key = "driver", .offset = 4096}, /* of another struct: must not be touched */
     {.key = NULL},
 };
@@ -29,7 +48,11 @@ struct cloud {
 };
 static const struct conf_key cloud_schema[] = {
     {.section = "cloud *", .key = "driver", .offset = offsetof(struct cloud, driver), .fallback = "none"},
-    {.section = "cloud *", .key = "limit", .kind = CONF_INT, .offset = offsetof(struct cloud, limit), .fallback = "5"},
+    {.section = "cloud *",
+     .key = "limit",
+     .kind = CONF_INT,
+     .offset = offsetof(struct cloud, limit),
+     .fallback = "5"},
     {.key = NULL},
 };
 

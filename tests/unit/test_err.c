@@ -11,11 +11,11 @@
 
 static void every_row(void **state)
 {
-#define X(sym, value, word, status, exit_code)                                                                \
-    assert_int_equal(sym, value);                                                                             \
-    assert_string_equal(err_word(sym), word);                                                                 \
-    assert_int_equal(err_http_status(sym), status);                                                           \
-    assert_int_equal(err_exit_code(sym), exit_code);                                                          \
+#define X(sym, value, word, status, exit_code)                                                               \
+    assert_int_equal(sym, value);                                                                            \
+    assert_string_equal(err_word(sym), word);                                                                \
+    assert_int_equal(err_http_status(sym), status);                                                          \
+    assert_int_equal(err_exit_code(sym), exit_code);                                                         \
     assert_int_equal(err_from_word(word), sym);
     ERR_TABLE(X)
 #undef X
@@ -85,10 +85,8 @@ static void memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row),
-        cmocka_unit_test(errno_values),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(nobody_wants_the_text),
+        cmocka_unit_test(every_row), cmocka_unit_test(errno_values),
+        cmocka_unit_test(texts),     cmocka_unit_test(nobody_wants_the_text),
         cmocka_unit_test(memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,8 +60,8 @@ static void open_beneath(void **state)
     assert_int_equal(symlink("in", link), 0);
     assert_int_equal(symlink("/etc", out), 0);
     _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    static const char *const bad[] = {"../x", "/etc/passwd", "sub/link", "sub/out/passwd", "sub/../../etc/passwd",
-                                      "..", ""};
+    static const char *const bad[] = {
+        "../x", "/etc/passwd", "sub/link", "sub/out/passwd", "sub/../../etc/passwd", "..", ""};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_true(fs_open_beneath(fd, bad[i], O_RDONLY, 0, NULL) < 0);
     }
@@ -76,7 +76,8 @@ static void remove_leaves_links_targets(void **state)
 {
     _cleanup_free_ char *keep = str_printf("%s/keep", dir), *kept = str_printf("%s/keep/file", dir);
     _cleanup_free_ char *tree = str_printf("%s/tree", dir), *link = str_printf("%s/tree/link", dir);
-    _cleanup_free_ char *closed = str_printf("%s/tree/closed/x", dir), *top = str_printf("%s/tree/closed", dir);
+    _cleanup_free_ char *closed = str_printf("%s/tree/closed/x", dir),
+                        *top = str_printf("%s/tree/closed", dir);
     assert_int_equal(fs_mkdirs(keep, 0700, NULL), 0);
     assert_int_equal(fs_write_atomic(kept, "x", 1, 0600, NULL), 0);
     assert_int_equal(fs_mkdirs(closed, 0700, NULL), 0);
@@ -130,8 +131,9 @@ static void tails(void **state)
         size_t max;
         const char *want;
     } rows[] = {
-        {"a\nb\nc\n", 2, 100, "b\nc\n"}, {"a\nb\nc", 2, 100, "b\nc"}, {"a\nb\n", 9, 100, "a\nb\n"},
-        {"", 3, 100, ""},                {"a\n\n\n", 2, 100, "\n\n"}, {"aaaa\nbbbb\n", 9, 5, "bbbb\n"},
+        {"a\nb\nc\n", 2, 100, "b\nc\n"}, {"a\nb\nc", 2, 100, "b\nc"},
+        {"a\nb\n", 9, 100, "a\nb\n"},    {"", 3, 100, ""},
+        {"a\n\n\n", 2, 100, "\n\n"},     {"aaaa\nbbbb\n", 9, 5, "bbbb\n"},
         {"a\nb\n", 0, 100, ""},          {"a\nb\n", -1, 100, ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -79,7 +79,8 @@ static void certificates_are_demanded(void **state)
     struct fixture_ca other = {0};
     fixture_ca_init(&other);
     struct fixture_identity foreign = {0}, server_only = {0};
-    fixture_sign(&other, &(struct tls_leaf){.dns_name = "n12.a7.agent.test", .client = true, .days = 9}, &foreign);
+    fixture_sign(&other, &(struct tls_leaf){.dns_name = "n12.a7.agent.test", .client = true, .days = 9},
+                 &foreign);
     fixture_sign(&f.ca, &(struct tls_leaf){.dns_name = "n12.a7.agent.test", .server = true, .days = 9},
                  &server_only);
     const struct fixture_identity *bad[] = {&foreign, &server_only};
@@ -134,7 +135,8 @@ static void expired_certificates(void **state)
     expire(&f.ca, &f.director);
     assert_int_equal(http_server_set_identity(f.server, f.director.key, f.director.cert, &e), 0);
     c = fixture_client(&f, true, NULL);
-    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e), ERR_UNAVAILABLE);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e),
+                     ERR_UNAVAILABLE);
     http_client_free(c);
     fixture_stop(&f);
 }
@@ -180,8 +182,9 @@ static void client_checks_the_server(void **state)
     c = NULL;
     assert_int_equal(http_client_new(&(struct http_client_config){.url = named}, &c, &e), ERR_INVALID);
     assert_int_equal(http_client_new(&(struct http_client_config){.url = "ftp://x"}, &c, &e), ERR_INVALID);
-    assert_int_equal(http_client_new(&(struct http_client_config){.url = "http://x", .bearer = "a\nb: c"}, &c, &e),
-                     ERR_INVALID);
+    assert_int_equal(
+        http_client_new(&(struct http_client_config){.url = "http://x", .bearer = "a\nb: c"}, &c, &e),
+        ERR_INVALID);
     assert_null(c);
     fixture_ca_done(&other);
     fixture_stop(&f);
@@ -193,11 +196,13 @@ static void errors_come_back(void **state)
     fixture_start(&f, false, &(struct http_server_config){0});
     struct http_client *c = fixture_client(&f, false, NULL);
     _cleanup_err_ struct err e = {0};
-    assert_int_equal(call_fails(c, &(struct http_call){.method = "POST", .path = "/error"}, &e), ERR_CONFLICT);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "POST", .path = "/error"}, &e),
+                     ERR_CONFLICT);
     assert_string_equal(e.message, "operation 7 is running");
     assert_string_equal(e.hint, "wait for it");
     assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/none"}, &e), ERR_INTERNAL);
-    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/refuse"}, &e), ERR_FORBIDDEN);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/refuse"}, &e),
+                     ERR_FORBIDDEN);
     assert_string_equal(e.hint, "ask the owner");
     _cleanup_json_ json_t *body = json_pack("{s:i}", "a", 1);
     struct http_call small = {.method = "POST", .path = "/refuse", .body = body};
@@ -246,8 +251,12 @@ static void bodies_on_disk(void **state)
         _cleanup_close_ int fd = body_file(sizes[i]);
         int64_t sent = 0;
         json_t *j = NULL;
-        struct http_call up = {.method = "POST", .path = "/spool", .body_fd = fd, .use_body_fd = true,
-                               .progress = progress, .progress_arg = &sent};
+        struct http_call up = {.method = "POST",
+                               .path = "/spool",
+                               .body_fd = fd,
+                               .use_body_fd = true,
+                               .progress = progress,
+                               .progress_arg = &sent};
         if (http_do(c, &up, NULL, &j, &e) != 0) {
             fail_msg("%s", e.message);
         }
@@ -315,7 +324,8 @@ static void event_streams(void **state)
     _cleanup_err_ struct err e = {0};
     _cleanup_buf_ struct buf seen = {0};
     assert_int_equal(http_events(c, "/stream", 5000, on_event, &seen, &e), 0);
-    assert_string_equal(seen.data, "tick 1 [first 1\nsecond]\ntick 2 [first 2\nsecond]\ntick 3 [first 3\nsecond]\n");
+    assert_string_equal(seen.data,
+                        "tick 1 [first 1\nsecond]\ntick 2 [first 2\nsecond]\ntick 3 [first 3\nsecond]\n");
     assert_int_equal(http_events(c, "/refuse", 5000, on_event, &seen, &e), ERR_FORBIDDEN);
     seen.data = xrealloc(seen.data, 200000); /* tells the callback to stop at the second */
     seen.cap = 200000;
@@ -361,8 +371,8 @@ static void interrupt_and_stop(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(w.result, ERR_UNAVAILABLE);
     assert_true(clock_mono_ms() - start < 900); /* woken, not polled */
-    assert_int_equal(handler_says(&f), 'e'); /* the handler noticed that its client is gone */
-    waiter_main(&w); /* sticky */
+    assert_int_equal(handler_says(&f), 'e');    /* the handler noticed that its client is gone */
+    waiter_main(&w);                            /* sticky */
     assert_int_equal(w.result, ERR_UNAVAILABLE);
 
     http_client_interrupt(w.client, false);
@@ -392,7 +402,8 @@ static void new_identity_without_restart(void **state)
     assert_int_equal(http_server_set_identity(f.server, fresh.key, fresh.cert, &e), 0);
     json_decref(call(old, "GET", "/echo", NULL, 200)); /* the kept connection goes on */
     struct http_client *c = fixture_client(&f, true, NULL);
-    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e), ERR_UNAVAILABLE);
+    assert_int_equal(call_fails(c, &(struct http_call){.method = "GET", .path = "/echo"}, &e),
+                     ERR_UNAVAILABLE);
     http_client_free(c);
     _cleanup_free_ char *first_ca = f.ca.cert;
     f.ca.cert = xstrdup(other.cert);
@@ -429,18 +440,12 @@ static void encoding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls_with_certificate),
-        cmocka_unit_test(certificates_are_demanded),
-        cmocka_unit_test(expired_certificates),
-        cmocka_unit_test(client_checks_the_server),
-        cmocka_unit_test(errors_come_back),
-        cmocka_unit_test(bodies_on_disk),
-        cmocka_unit_test(answers_into_files),
-        cmocka_unit_test(event_streams),
-        cmocka_unit_test(interrupt_and_stop),
-        cmocka_unit_test(new_identity_without_restart),
-        cmocka_unit_test(request_data_is_given_back),
-        cmocka_unit_test(encoding),
+        cmocka_unit_test(calls_with_certificate),     cmocka_unit_test(certificates_are_demanded),
+        cmocka_unit_test(expired_certificates),       cmocka_unit_test(client_checks_the_server),
+        cmocka_unit_test(errors_come_back),           cmocka_unit_test(bodies_on_disk),
+        cmocka_unit_test(answers_into_files),         cmocka_unit_test(event_streams),
+        cmocka_unit_test(interrupt_and_stop),         cmocka_unit_test(new_identity_without_restart),
+        cmocka_unit_test(request_data_is_given_back), cmocka_unit_test(encoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

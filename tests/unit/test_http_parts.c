@@ -11,9 +11,18 @@ static void cookies(void **state)
     static const struct {
         const char *header, *name, *value;
     } rows[] = {
-        {"a=b", "a", "b"},           {"x=1; a=b", "a", "b"},    {"a=\"q\"", "a", "q"}, {"a=b=c; d=e", "a", "b=c"},
-        {"a=1;a=2", "a", "1"},       {"aa=1", "a", NULL},       {"a", "a", NULL},      {"=b", "", NULL},
-        {"  a=b \t; c=d", "a", "b"}, {";;; ;a=b;;", "a", "b"},  {"A=b", "a", NULL},    {"a=\"", "a", "\""},
+        {"a=b", "a", "b"},
+        {"x=1; a=b", "a", "b"},
+        {"a=\"q\"", "a", "q"},
+        {"a=b=c; d=e", "a", "b=c"},
+        {"a=1;a=2", "a", "1"},
+        {"aa=1", "a", NULL},
+        {"a", "a", NULL},
+        {"=b", "", NULL},
+        {"  a=b \t; c=d", "a", "b"},
+        {";;; ;a=b;;", "a", "b"},
+        {"A=b", "a", NULL},
+        {"a=\"", "a", "\""},
         {"", "a", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -62,13 +62,18 @@ static void framing(void **state)
         int status;
         const char *text;
     } rows[] = {
-        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
+        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabcGET /b "
+              "HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabcGET /b "
+              "HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n0\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400,
+         "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"},
         {400, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
         {400, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
-        {400, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n0\r\n\r\n"},
         {400, "POST /a HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
         {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc"},
         {400, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: -3\r\n\r\nabc"},
@@ -102,13 +107,19 @@ static void never_two_answers(void **state)
         "GET  /a HTTP/1.1\r\nHost: x\r\n\r\n",
         "\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n",
         "PATCH /a HTTP/1.1\r\nHost: x\r\nContent-Length: 34\r\n\r\nGET /b HTTP/1.1\r\nHost: smuggled\r\n\r\n",
-        "PATCH /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 34\r\n\r\nGET /b HTTP/1.1\r\nHost: smuggled\r\n\r\n",
+        "PATCH /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 34\r\n\r\nGET /b HTTP/1.1\r\nHost: "
+        "smuggled\r\n\r\n",
         "GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 34\r\n\r\nGET /b HTTP/1.1\r\nHost: smuggled\r\n\r\n",
-        "DELETE /refuse HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n22\r\nGET /b HTTP/1.1\r\nHost: smuggled\r\n\r\n\r\n0\r\n\r\n",
-        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "DELETE /refuse HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n22\r\nGET /b "
+        "HTTP/1.1\r\nHost: smuggled\r\n\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nGET /b HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nGET /b HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nGET /b "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabGET /b HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     };
     struct fixture_server f;
@@ -126,7 +137,8 @@ static void never_two_answers(void **state)
     assert_null(strstr(cut.text, "\"path\":\"/b\""));
     free(cut.text);
     /* But two honest ones in a row are two. */
-    struct answer a = ask(&f, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct answer a = ask(
+        &f, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_int_equal(a.answers, 2);
     assert_non_null(strstr(a.text, "\"path\":\"/b\""));
     free(a.text);
@@ -135,14 +147,20 @@ static void never_two_answers(void **state)
 
 static void targets(void **state)
 {
-    static const char *const bad[] = {"a", "*", "http://x/a", "//a", "/a//b", "/./a", "/a/.", "/../a", "/a/..",
-                                      "/a/../b", "/%2e%2e/a", "/a%2f..%2fb", "/a%00b", "/%", "/%4", "/%zz",
-                                      "/%c0%ae%c0%ae/x", "/%ff", "/a%0ab", "/a#b", "/a\\b", "/a\x80", "/a?x=%zz",
-                                      "/a?x=1&x=2", "/a?x=%00", "/a?x=%c0%ae"};
+    static const char *const bad[] = {
+        "a",      "*",        "http://x/a",      "//a",       "/a//b",       "/./a",   "/a/.",
+        "/../a",  "/a/..",    "/a/../b",         "/%2e%2e/a", "/a%2f..%2fb", "/a%00b", "/%",
+        "/%4",    "/%zz",     "/%c0%ae%c0%ae/x", "/%ff",      "/a%0ab",      "/a#b",   "/a\\b",
+        "/a\x80", "/a?x=%zz", "/a?x=1&x=2",      "/a?x=%00",  "/a?x=%c0%ae"};
     static const struct {
         const char *target, *path;
-    } good[] = {{"/", "/"}, {"/a/b/", "/a/b/"}, {"/a%20b", "/a b"}, {"/%C3%A9", "/\xc3\xa9"}, {"/..a/b..", "/..a/b.."},
-                {"/a?b//../c=%2f..", "/a"}, {"/%252e%252e", "/%2e%2e"}};
+    } good[] = {{"/", "/"},
+                {"/a/b/", "/a/b/"},
+                {"/a%20b", "/a b"},
+                {"/%C3%A9", "/\xc3\xa9"},
+                {"/..a/b..", "/..a/b.."},
+                {"/a?b//../c=%2f..", "/a"},
+                {"/%252e%252e", "/%2e%2e"}};
     struct fixture_server f;
     plain_server(&f, &(struct http_server_config){0});
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -194,9 +212,11 @@ static void bodies_too_large(void **state)
     /* Announced: the answer comes although not one byte of the body was sent. */
     static const char announced[] = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n";
     refused_bytes(&f, 413, announced, sizeof(announced) - 1);
-    static const char enormous[] = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775807\r\n\r\n";
+    static const char enormous[] =
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9223372036854775807\r\n\r\n";
     refused_bytes(&f, 413, enormous, sizeof(enormous) - 1);
-    static const char beyond[] = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n";
+    static const char beyond[] =
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n";
     struct answer a = ask(&f, beyond);
     assert_true((a.status == 400 || a.status == 413) && a.closed);
     free(a.text);
@@ -443,7 +463,11 @@ static void bad_configurations(void **state)
         {.address = "127.0.0.1", .handler = h, .need_client_cert = true},
         {.address = "127.0.0.1", .handler = h, .key_pem = f.director.key},
         {.address = "127.0.0.1", .handler = h, .key_pem = f.agent.key, .cert_pem = f.director.cert},
-        {.address = "127.0.0.1", .handler = h, .key_pem = f.director.key, .cert_pem = f.director.cert, .ca_pem = "x"},
+        {.address = "127.0.0.1",
+         .handler = h,
+         .key_pem = f.director.key,
+         .cert_pem = f.director.cert,
+         .ca_pem = "x"},
         {.address = "localhost", .handler = h},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -12,9 +12,22 @@ static int parse(const char *text, json_t **ret)
 
 static void strict(void **state)
 {
-    static const char *const bad[] = {"", "{", "{}x", "{\"a\":1,\"a\":2}", "[1,]", "{'a':1}", "nul", "1e400",
-                                      "\"\\ud800\"", "\"\\u0000\"", "\"a\nb\"", "\"\xff\"", "99999999999999999999",
-                                      "// c\n{}", "[1] [2]", "\xef\xbb\xbf{}"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "{}x",
+                                      "{\"a\":1,\"a\":2}",
+                                      "[1,]",
+                                      "{'a':1}",
+                                      "nul",
+                                      "1e400",
+                                      "\"\\ud800\"",
+                                      "\"\\u0000\"",
+                                      "\"a\nb\"",
+                                      "\"\xff\"",
+                                      "99999999999999999999",
+                                      "// c\n{}",
+                                      "[1] [2]",
+                                      "\xef\xbb\xbf{}"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         json_t *j = NULL;
         if (parse(bad[i], &j) != ERR_INVALID) {
@@ -22,7 +35,8 @@ static void strict(void **state)
         }
         assert_null(j);
     }
-    static const char *const good[] = {"{}", "[]", "null", "1", "\"x\"", " {\"a\":[1,2.5,true,null,\"\\u00e9\"]} "};
+    static const char *const good[] = {"{}", "[]",    "null",
+                                       "1",  "\"x\"", " {\"a\":[1,2.5,true,null,\"\\u00e9\"]} "};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         _cleanup_json_ json_t *j = NULL;
         assert_int_equal(parse(good[i], &j), 0);
@@ -49,7 +63,9 @@ static void depth(void **state)
     json_t *j = NULL;
     assert_int_equal(json_parse(deep, 1000000, 1 << 20, &j, NULL), ERR_INVALID);
     _cleanup_json_ json_t *quoted = NULL; /* brackets in strings do not count */
-    assert_int_equal(parse("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[\"", &quoted), 0);
+    assert_int_equal(
+        parse("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[\"", &quoted),
+        0);
 }
 
 struct target {
@@ -76,7 +92,9 @@ static void field_table(void **state)
         const char *text, *word; /* NULL: good */
     } rows[] = {
         {"{\"name\":\"abc\"}", NULL},
-        {"{\"name\":\"abc\",\"count\":10,\"flag\":true,\"ratio\":2,\"object\":{},\"list\":[1,2],\"any\":null}", NULL},
+        {"{\"name\":\"abc\",\"count\":10,\"flag\":true,\"ratio\":2,\"object\":{},\"list\":[1,2],\"any\":"
+         "null}",
+         NULL},
         {"{}", "\"name\" is missing"},
         {"[]", "object is expected"},
         {"{\"name\":\"\"}", "\"name\""},

@@ -29,8 +29,11 @@ static void form(void **state)
     const struct log_ctx ctx = {.logger = "manager.plan", .app = 7, .op = 12};
     log_info(&ctx, "STATE %s: %d", "INIT", 5);
     regex_t re;
-    assert_int_equal(regcomp(&re, "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} INFO "
-                                  "manager\\.plan STATE INIT: 5 app=7 op=12$", REG_EXTENDED | REG_NOSUB), 0);
+    assert_int_equal(regcomp(&re,
+                             "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} INFO "
+                             "manager\\.plan STATE INIT: 5 app=7 op=12$",
+                             REG_EXTENDED | REG_NOSUB),
+                     0);
     assert_int_equal(regexec(&re, seen.data, 0, NULL, 0), 0);
     regfree(&re);
     log_debug(&ctx, "not wanted");

@@ -44,9 +44,11 @@ static void cannot_start(void **state)
     int status = 0;
     assert_int_equal(run((const char *const[]){"no-such-program-here", NULL}, NULL, 5000, NULL, &status),
                      ERR_NOT_FOUND);
-    assert_int_equal(run((const char *const[]){"/no/such/program", NULL}, NULL, 5000, NULL, &status), -ENOENT);
+    assert_int_equal(run((const char *const[]){"/no/such/program", NULL}, NULL, 5000, NULL, &status),
+                     -ENOENT);
     assert_int_equal(run((const char *const[]){"/etc/passwd", NULL}, NULL, 5000, NULL, &status), -EACCES);
-    struct proc_spec spec = {.argv = (const char *const[]){"true", NULL}, .dir = "/no/such/dir", .in = -1, .out = -1, .err = -1};
+    struct proc_spec spec = {
+        .argv = (const char *const[]){"true", NULL}, .dir = "/no/such/dir", .in = -1, .out = -1, .err = -1};
     pid_t pid = 0;
     assert_int_equal(proc_start(&spec, &pid, NULL), -ENOENT);
     spec.dir = NULL;
@@ -100,8 +102,10 @@ static void nothing_leaks_into_children(void **state)
     (void)signal(SIGPIPE, SIG_IGN);
     _cleanup_buf_ struct buf out = {0};
     int status = 0;
-    const char *list[] = {"sh", "-c", "for f in /proc/self/fd/*; do echo ${f##*/}; done | sort -n | head -4; "
-                                      "grep -E 'SigBlk|SigIgn' /proc/self/status", NULL};
+    const char *list[] = {"sh", "-c",
+                          "for f in /proc/self/fd/*; do echo ${f##*/}; done | sort -n | head -4; "
+                          "grep -E 'SigBlk|SigIgn' /proc/self/status",
+                          NULL};
     assert_int_equal(run(list, NULL, 5000, &out, &status), 0);
     _cleanup_free_ char *number = str_printf("\n%d\n", leaky);
     assert_true(leaky < 4 || !strstr(out.data, number));
@@ -115,7 +119,8 @@ static void environment_directory_user(void **state)
     _cleanup_buf_ struct buf out = {0};
     int status = 0;
     const char *const env[] = {"A=1", "PATH=/usr/bin:/bin", NULL};
-    struct proc_spec spec = {.argv = (const char *const[]){"sh", "-c", "echo $A $HOME; pwd; id -u; id -G", NULL},
+    struct proc_spec spec = {.argv =
+                                 (const char *const[]){"sh", "-c", "echo $A $HOME; pwd; id -u; id -G", NULL},
                              .env = env,
                              .dir = "/usr",
                              .in = -1,
@@ -148,7 +153,9 @@ static void descriptors_in_each_others_place(void **state)
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     struct proc_spec spec = {.argv = (const char *const[]){"sh", "-c", "echo out; echo err >&2", NULL},
-                             .in = -1, .out = ends[1], .err = ends[1]};
+                             .in = -1,
+                             .out = ends[1],
+                             .err = ends[1]};
     pid_t pid = 0;
     assert_int_equal(proc_start(&spec, &pid, NULL), 0);
     close(ends[1]);

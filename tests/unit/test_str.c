@@ -42,12 +42,18 @@ static void integers(void **state)
         int64_t min, max, value;
         bool good;
     } rows[] = {
-        {"0", 0, 9, 0, true},           {"-5", -9, 9, -5, true},
-        {"007", 0, 9, 7, true},         {"10", 0, 9, 0, false},
-        {"", 0, 9, 0, false},           {"-", -9, 9, 0, false},
-        {"+1", 0, 9, 0, false},         {" 1", 0, 9, 0, false},
-        {"1 ", 0, 9, 0, false},         {"0x1", 0, 9, 0, false},
-        {"1e2", 0, 999, 0, false},      {"null", 0, 9, 0, false},
+        {"0", 0, 9, 0, true},
+        {"-5", -9, 9, -5, true},
+        {"007", 0, 9, 7, true},
+        {"10", 0, 9, 0, false},
+        {"", 0, 9, 0, false},
+        {"-", -9, 9, 0, false},
+        {"+1", 0, 9, 0, false},
+        {" 1", 0, 9, 0, false},
+        {"1 ", 0, 9, 0, false},
+        {"0x1", 0, 9, 0, false},
+        {"1e2", 0, 999, 0, false},
+        {"null", 0, 9, 0, false},
         {"9223372036854775807", 0, INT64_MAX, INT64_MAX, true},
         {"9223372036854775808", 0, INT64_MAX, 0, false},
         {"-9223372036854775808", INT64_MIN, 0, INT64_MIN, true},
@@ -64,9 +70,17 @@ static void integers(void **state)
 
 static void utf8(void **state)
 {
-    static const char *const good[] = {"", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x80", "\xc0\xae", "\xc3", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                      "\xf8\x88\x80\x80\x80", "\xe2\x82", "a\xff"};
+    static const char *const good[] = {
+        "", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\xae",
+                                      "\xc3",
+                                      "\xe0\x80\xaf",
+                                      "\xed\xa0\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf8\x88\x80\x80\x80",
+                                      "\xe2\x82",
+                                      "a\xff"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         assert_true(str_is_utf8(good[i]));
     }
@@ -139,9 +153,9 @@ static void clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffers),  cmocka_unit_test(comparisons),    cmocka_unit_test(integers),
-        cmocka_unit_test(utf8),     cmocka_unit_test(vectors),        cmocka_unit_test(hex_and_hashes),
-        cmocka_unit_test(clocks),   cmocka_unit_test(random_names),
+        cmocka_unit_test(buffers), cmocka_unit_test(comparisons),  cmocka_unit_test(integers),
+        cmocka_unit_test(utf8),    cmocka_unit_test(vectors),      cmocka_unit_test(hex_and_hashes),
+        cmocka_unit_test(clocks),  cmocka_unit_test(random_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

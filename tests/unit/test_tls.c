@@ -164,8 +164,9 @@ static void tampered_request_is_refused(void **state)
     }
     assert_true(refused > 20);
     assert_int_equal(accepted, 0);
-    static const char *const bad[] = {"", "nonsense", "-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE "
-                                                      "REQUEST-----\n"};
+    static const char *const bad[] = {"", "nonsense",
+                                      "-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE "
+                                      "REQUEST-----\n"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_int_equal(tls_ca_sign(ca.key, ca.cert, bad[i], &leaf, &cert, NULL), ERR_INVALID);
     }
