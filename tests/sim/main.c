@@ -1,0 +1,153 @@
+/*
+ * conpaas-sim: runs seeds, scenarios and planted bugs.
+ */
+#include <getopt.h>
+#include <string.h>
+
+#include "sim.h"
+
+int planted_bug = -1; /* see engine/bug.h */
+
+static struct {
+    int64_t seeds, start, seed, bug_seeds;
+    const char *type, *scenario, *bug;
+    bool one, bugs, scenarios, stats;
+} arg = {.seeds = 100, .start = 1, .bug_seeds = 400};
+
+static const char *const usage =
+    "usage: conpaas-sim [--seeds N] [--start S] [--type php|quorum|drain|script]\n"
+    "       conpaas-sim --seed N [--type T]      one seed, with a trace\n"
+    "       conpaas-sim --scenario NAME|all      scripted worlds; one with a trace\n"
+    "       conpaas-sim --bugs [--bug NAME] [--bug-seeds N]\n"
+    "                                            plants each mistake and says what catches it\n";
+
+static int64_t number(const char *s)
+{
+    int64_t v = 0;
+    if (str_to_int(s, 0, INT64_MAX / 2, &v) < 0) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    return v;
+}
+
+static void read_args(int argc, char **argv)
+{
+    enum { SEEDS = 1, START, TYPE, SEED, SCENARIO, BUGS, BUG, BUG_SEEDS };
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, SEEDS},       {"start", required_argument, NULL, START},
+        {"type", required_argument, NULL, TYPE},         {"seed", required_argument, NULL, SEED},
+        {"scenario", required_argument, NULL, SCENARIO}, {"bugs", no_argument, NULL, BUGS},
+        {"bug", required_argument, NULL, BUG},           {"bug-seeds", required_argument, NULL, BUG_SEEDS},
+        {0},
+    };
+    int o = 0;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (o) {
+        case SEEDS:
+            arg.seeds = number(optarg);
+            break;
+        case START:
+            arg.start = number(optarg);
+            break;
+        case TYPE:
+            arg.type = optarg;
+            break;
+        case SEED:
+            arg.seed = number(optarg);
+            arg.one = true;
+            break;
+        case SCENARIO:
+            arg.scenario = optarg;
+            break;
+        case BUGS:
+            arg.bugs = true;
+            break;
+        case BUG:
+            arg.bug = optarg;
+            arg.bugs = true;
+            break;
+        case BUG_SEEDS:
+            arg.bug_seeds = number(optarg);
+            break;
+        default:
+            fputs(usage, stderr);
+            exit(2);
+        }
+    }
+    if (optind < argc || (arg.type && !sim_type(arg.type))) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+}
+
+static void print_world(const struct world *w)
+{
+    printf("%lld events, %lld plans, %lld documents, %d machines, %lld managers, operations %lld done %lld failed %lld "
+           "cancelled, %lld calls refused\n",
+           (long long)w->events, (long long)w->plans, (long long)w->docs, w->n_vms, (long long)w->managers,
+           (long long)w->ops_done, (long long)w->ops_failed, (long long)w->ops_cancelled, (long long)w->refused_calls);
+}
+
+static int run_one(void)
+{
+    struct world *w = xmalloc(sizeof *w);
+    world_init(w, (uint64_t)arg.seed, arg.type, true);
+    profile_random(w);
+    world_start(w);
+    world_run(w);
+    print_world(w);
+    int failed = w->violation[0] != '\0';
+    printf("seed %lld: %s\n", (long long)arg.seed, failed ? w->violation : "ok");
+    world_done(w);
+    free(w);
+    return failed;
+}
+
+static int run_seeds(void)
+{
+    struct world *w = xmalloc(sizeof *w), *sum = xcalloc(1, sizeof *sum);
+    int failed = 0;
+    int64_t hours = 0;
+    for (int64_t i = arg.start; i < arg.start + arg.seeds; i++) {
+        world_init(w, (uint64_t)i, arg.type, false);
+        profile_random(w);
+        world_start(w);
+        world_run(w);
+        if (w->violation[0]) {
+            failed++;
+            printf("seed %lld: %s\n", (long long)i, w->violation);
+            (void)fflush(stdout);
+        }
+        sum->events += w->events;
+        sum->plans += w->plans;
+        sum->docs += w->docs;
+        sum->n_vms += w->n_vms;
+        sum->managers += w->managers;
+        sum->ops_done += w->ops_done;
+        sum->ops_failed += w->ops_failed;
+        sum->ops_cancelled += w->ops_cancelled;
+        sum->refused_calls += w->refused_calls;
+        hours += w->now;
+        world_done(w);
+    }
+    printf("%lld seeds, %d with a violation, %.1f virtual hours\n", (long long)arg.seeds, failed,
+           (double)hours / (double)HOUR_MS);
+    print_world(sum);
+    free(w);
+    free(sum);
+    return failed != 0;
+}
+
+int main(int argc, char **argv)
+{
+    read_args(argc, argv);
+    if (arg.scenario) {
+        bool all = str_eq(arg.scenario, "all");
+        return scenarios_run(all ? NULL : arg.scenario, !all) != 0;
+    }
+    if (arg.bugs) {
+        return bugs_run(arg.bug, (int)arg.bug_seeds) != 0;
+    }
+    return arg.one ? run_one() : run_seeds();
+}

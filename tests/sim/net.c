@@ -1,0 +1,69 @@
+/*
+ * The network: messages are lost, doubled, late, out of order, or cut off.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+bool is_cut(const struct world *w, int a, int b)
+{
+    for (int i = 0; i < w->n_cuts; i++) {
+        bool here = (w->cut[i].a == a && w->cut[i].b == b) || (w->cut[i].a == b && w->cut[i].b == a);
+        if (here && w->cut[i].until > w->now) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cut(struct world *w, int a, int b, int64_t ms)
+{
+    int n = 0;
+    for (int i = 0; i < w->n_cuts; i++) {
+        if (w->cut[i].until > w->now) {
+            w->cut[n++] = w->cut[i];
+        }
+    }
+    w->n_cuts = n;
+    if (n < CUTS_MAX) {
+        w->cut[n].a = a;
+        w->cut[n].b = b;
+        w->cut[n].until = w->now + ms;
+        w->n_cuts++;
+    }
+}
+
+/* The "nasty" profile: once for each kind of message, one is late beyond the next decision. */
+static bool is_the_late_one(struct world *w, enum msg_kind kind)
+{
+    if (!w->pf.one_late || w->late_done[kind] || w->now < 60 * SECOND || !chance(w, 20)) {
+        return false;
+    }
+    w->late_done[kind] = true;
+    return true;
+}
+
+void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *), int a, int b,
+         int64_t x, const void *payload, size_t size)
+{
+    if (is_cut(w, from, to) || chance(w, w->pf.loss)) {
+        return;
+    }
+    void *copy = payload ? xmemdup(payload, size) : NULL;
+    if (w->filter && w->filter(w, from, to, fn, copy)) {
+        free(copy);
+        return;
+    }
+    int copies = chance(w, w->pf.dup) ? 2 : 1;
+    for (int i = 0; i < copies; i++) {
+        int64_t delay = between(w, 20, 400);
+        if (chance(w, w->pf.late)) {
+            delay = between(w, SECOND, MSG_LATE_MAX);
+        } else if (is_the_late_one(w, kind)) {
+            delay = between(w, 3 * SECOND, 60 * SECOND);
+        }
+        struct event *e = at(w, delay, fn, a, b);
+        e->x = x;
+        e->p = i == 0 ? copy : payload ? xmemdup(payload, size) : NULL;
+    }
+}

@@ -1,0 +1,321 @@
+/*
+ * The simulated world: a virtual clock, a lossy network, clouds that err, a director, managers, agents and users,
+ * around the real planner, the real truth and the real bookkeeping of src/engine.
+ *
+ * Everything is decided by one generator from one seed; arrays are walked by index, so that a seed replays exactly.
+ */
+#pragma once
+
+#include "engine/bug.h"
+#include "engine/constants.h"
+#include "engine/fence.h"
+#include "engine/have.h"
+#include "engine/ledger.h"
+#include "engine/plan.h"
+#include "engine/truth.h"
+#include "model/cloud_result.h"
+
+#define SVC_MAX 3
+#define VMS_MAX 1024
+#define IDS_MAX 16384
+#define ROWS_MAX 16384
+#define CUTS_MAX 256
+#define STARTED_MAX 2048
+#define MSG_LATE_MAX (90 * SECOND)                      /* longest delay of a message */
+#define DETECT_MS (LOST_AFTER_MS + MSG_LATE_MAX + 20 * SECOND) /* a younger fault may be unknown to a planner */
+#define DIRECTOR 0                                      /* place of the director in the network; others: machines */
+
+struct world;
+struct event {
+    int64_t t;
+    uint64_t seq;
+    void (*fn)(struct world *w, struct event *e);
+    int a, b;
+    int64_t x, y;
+    void *p; /* owned: freed after fn, which may take it and leave NULL */
+};
+
+/* ---- machines and their agents ---- */
+enum killed { ALIVE, BY_FAULT, BY_ACTION };
+struct vm {
+    int id, svc; /* svc -1: a manager's node */
+    int64_t node;
+    char token[TOKEN_MAX];
+    bool exists, run, hung, kill_excused, rebooting, crashloop;
+    enum killed killed;
+    int64_t born_ms, fault_ms;
+    int64_t had_ms[ROLES_MAX];   /* role was healthy until then */
+    int64_t named_ms[ROLES_MAX]; /* last time that an entry named it */
+    /* disk */
+    struct fence fence;
+    struct doc accepted, applied;
+    int64_t done_epoch, done_seq, top_epoch, top_seq, boot, position, token_done;
+    int n_cmds;
+    struct cmd_result cmds[CMDS_MAX];
+    /* memory */
+    int gen; /* +1 at every start and stop: events of before are void */
+    enum health health[ROLES_MAX];
+    struct id_set staged;
+    uint64_t drained;
+    int n_probes;
+    struct probe_result probes[PROBES_MAX];
+    int64_t refused_seq;
+    bool refused_own;
+    char refused_why[WHY_MAX];
+    struct doc refused;
+    int refusals;
+    bool busy, synced, report_due;
+    int sync_ticks;
+    int64_t n_reports, echo, echo_epoch;
+    int manager; /* machine of the manager it dials; 0 = does not know */
+};
+
+/* ---- managers ---- */
+struct mservice {
+    struct have have;
+    bool pending_plan;
+    int64_t planned_ms;
+};
+struct mgr {
+    int vm, loop;
+    bool dead, ready, lying;
+    int64_t nonce, epoch, lease_ms;
+    int n;
+    bool has_view;
+    int64_t txn, view_ms;
+    bool credit_ok, converged[SVC_MAX];
+    struct service view[SVC_MAX];
+    struct mservice s[SVC_MAX];
+    struct {
+        uint64_t key;
+        int64_t at_ms;
+    } asked[64];
+    int n_asked;
+};
+struct view_msg {
+    int64_t txn, at_ms, sent_ms;
+    bool credit_ok;
+    int n;
+    struct service s[SVC_MAX];
+};
+enum call_kind { CALL_VIEW, CALL_REGISTER, CALL_CREATE, CALL_DESTROY, CALL_PUBLISH, CALL_FINISH };
+struct call {
+    enum call_kind kind;
+    int svc;
+    int64_t epoch, nonce, sent_ms, nodes_rev, gen, node, rev, op;
+    int counts[ROLES_MAX];
+    bool converged[SVC_MAX];
+    enum fact_id fact;
+    struct fact_value value;
+    enum op_state outcome;
+    char why[WHY_MAX];
+};
+
+/* ---- director ---- */
+struct db { /* durable: what a backup holds */
+    struct app app;
+    int n;
+    struct service s[SVC_MAX];
+    struct purse purse;
+    int64_t next_id;
+    int n_rows;
+};
+struct row {
+    enum ledger_kind kind;
+    int64_t amount, node, hour, op;
+};
+/* What the world remembers of every node record, also after it is GONE. */
+struct rec {
+    int64_t node, created_ms, gone_ms;
+    int svc, role, vm; /* vm 0: none known */
+    enum node_status status;
+    int64_t hours_paid;
+    bool orphan; /* the database was set back behind its birth */
+};
+
+struct svc_truth { /* what really is, by service */
+    bool served[ROLES_MAX];
+    int capacity[ROLES_MAX];
+    int64_t unserved_since[ROLES_MAX];
+    int64_t cluster_pos, sessions, no_primary_since, crowded_since, calm_since;
+    int n_chunks, chunk_n, lost_chunks;
+    struct {
+        int id, n, node[4]; /* machines */
+    } chunk[40];
+    int64_t last_gen;
+};
+
+struct profile { /* probabilities in 1/1000 */
+    int loss, dup, late, cloud_bad, boot_bad, refuse, fault_every_s;
+    bool idempotent_cloud, one_late; /* one_late: exactly one message of each kind is late, past the next decision */
+    bool lying, restore, long_run;
+    int64_t credit;
+};
+
+struct world {
+    uint64_t seed, rng, seq;
+    int64_t now;
+    struct event *heap;
+    int n_heap, cap_heap;
+    const char *only_type;
+    bool trace, faults_over, dirty, by_fault, quiet_users;
+    struct profile pf;
+    int64_t faults_end, last_fault, calm_until;
+    char violation[256];
+    int64_t events, plans, docs, managers, nodes_made, ops_done, ops_failed, ops_cancelled, refused_calls;
+
+    struct vm *vm[VMS_MAX]; /* from 1 */
+    int n_vms;
+    struct mgr *mgr[VMS_MAX]; /* by machine */
+    struct {
+        int a, b;
+        int64_t until;
+    } cut[CUTS_MAX];
+    int n_cuts;
+
+    struct db db, backup;
+    int64_t backup_ms;
+    struct row rows[ROWS_MAX];
+    int64_t row_sum;
+    struct rec recs[VMS_MAX * 2];
+    int n_recs;
+    int rec_of[IDS_MAX];
+    bool dir_down, recovery, view_due;
+    int dir_inc;
+    int64_t dir_up_ms, tokens, reconciled_ms;
+    int64_t versions[SVC_MAX], settings[SVC_MAX]; /* counters of users */
+    uint64_t bad_versions, bad_settings;          /* bit = number mod 64 */
+    int64_t leak_calls[VMS_MAX];
+
+    struct svc_truth truth[SVC_MAX];
+    /* scenarios: may look at or hold back messages; returns true to swallow. NULL otherwise */
+    bool (*filter)(struct world *w, int from, int to, void (*fn)(struct world *, struct event *), void *payload);
+    void *scenario;
+    int64_t creates, destroys, bootstraps; /* accepted by the director, seen on machines */
+    bool late_done[8];
+    int n_started;
+    struct {
+        int vm;
+        char id[48];
+    } started[STARTED_MAX];
+};
+
+/* ---- world.c ---- */
+void world_init(struct world *w, uint64_t seed, const char *type, bool trace);
+/* Profile is set by then. Runs until converged after the faults, or a violation. */
+void world_start(struct world *w);
+void world_run(struct world *w);
+void world_run_until(struct world *w, int64_t t);
+void world_done(struct world *w);
+void profile_random(struct world *w);
+const char *unconverged(struct world *w);
+struct event *at(struct world *w, int64_t in_ms, void (*fn)(struct world *, struct event *), int a, int b);
+void bad(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#define SAY(w, ...)                                                                                                    \
+    do {                                                                                                               \
+        if ((w)->trace) {                                                                                              \
+            say(w, __VA_ARGS__);                                                                                       \
+        }                                                                                                              \
+    } while (0)
+int rnd(struct world *w, int n);                             /* 0 .. n-1 */
+bool chance(struct world *w, int per_mille);
+int64_t between(struct world *w, int64_t lo_ms, int64_t hi_ms);
+
+/* ---- net.c: one-way messages ---- */
+enum msg_kind { MSG_REPORT, MSG_ANSWER, MSG_CALL, MSG_VIEW, MSG_BEAT, MSG_BEAT_REPLY };
+void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *), int a, int b,
+         int64_t x, const void *payload, size_t size);
+void cut(struct world *w, int a, int b, int64_t ms);
+bool is_cut(const struct world *w, int a, int b);
+
+/* ---- cloud.c ---- */
+void cloud_do(struct world *w, int svc, const struct cloud_task *t);
+void cloud_kill(struct world *w, int vm);
+struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc);
+
+/* ---- agent.c ---- */
+struct agent_answer {
+    int64_t epoch, echo, seq;
+    struct doc doc;
+};
+void agent_start(struct world *w, struct vm *v);
+void agent_on_answer(struct world *w, struct event *e);
+void agent_on_beat_reply(struct world *w, struct event *e);
+void agent_poke(struct world *w, struct vm *v); /* something changed: report soon */
+void agent_reset(struct vm *v);
+void agent_begin_role(struct world *w, struct vm *v, int role);
+bool vm_works(const struct vm *v);
+bool vm_alive(const struct vm *v, int gen);
+/* ---- agent_apply.c ---- */
+void agent_begin_apply(struct world *w, struct vm *v);
+void agent_start_drain(struct world *w, struct vm *v, int role);
+void agent_run_cmds(struct world *w, struct vm *v);
+/* ---- agent_data.c: clusters, chunks, sessions ---- */
+void cluster_mode(struct world *w, struct vm *v);
+void data_tick(struct world *w, struct event *e);
+void data_drop(struct world *w, struct vm *v, bool by_action);
+void data_held(struct world *w, struct vm *v, struct report *r);
+
+/* ---- director.c ---- */
+void dir_start(struct world *w);
+void dir_crash(struct world *w, int64_t ms);
+void dir_restore(struct world *w);
+void dir_on_call(struct world *w, struct event *e);
+void dir_on_beat(struct world *w, struct event *e);
+void dir_begin(struct world *w, int svc, struct truth *t, struct effects *x); /* svc -1: the application */
+void dir_commit(struct world *w, int svc, struct truth *t);
+void dir_cloud_reply(struct world *w, struct event *e);
+struct rec *rec_find(struct world *w, int64_t node);
+struct vm *vm_of(struct world *w, int64_t node); /* the machine of a record, also of one that is gone; NULL */
+int vm_from_cloud_id(const char *cloud_id);
+
+/* ---- manager.c ---- */
+void mgr_start(struct world *w, int vm);
+void mgr_restart(struct world *w, int vm); /* the process alone */
+void mgr_on_reply(struct world *w, struct event *e);
+void mgr_on_epoch(struct world *w, struct event *e);
+void mgr_on_report(struct world *w, struct event *e);
+struct report_msg {
+    int64_t node, echo;
+    int svc;
+    struct report r;
+};
+struct mgr *mgr_current(struct world *w);
+
+/* ---- users.c, faults.c ---- */
+void user_step(struct world *w, struct event *e);
+int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_op);
+int user_counts(struct world *w, int svc, const int counts[ROLES_MAX]);
+int user_run(struct world *w, int svc, enum run run);
+int user_code(struct world *w, int svc, bool good);
+int user_settings(struct world *w, int svc, bool good);
+void fault_step(struct world *w, struct event *e);
+void faults_stop(struct world *w, struct event *e);
+void fault(struct world *w); /* this event is a fault */
+void vm_mark_fault(struct world *w, struct vm *v);
+void vm_die(struct world *w, struct vm *v, enum killed why);
+void vm_hang(struct world *w, struct vm *v, int64_t ms);
+void vm_unhang(struct world *w, struct vm *v);
+void vm_crash(struct world *w, struct vm *v, int role, bool loop);
+void vm_reboot(struct world *w, struct vm *v, int64_t ms);
+
+/* ---- check.c ---- */
+void check(struct world *w);
+void check_slow(struct world *w); /* every few seconds of virtual time */
+void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool lying);
+void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v);
+bool role_works(const struct world *w, const struct vm *v, int role, int64_t version);
+
+/* ---- types.c ---- */
+extern const struct service_type type_quorum, type_drain, type_script;
+const struct service_type *sim_type(const char *name);
+int type_entry(const struct service_type *t);
+int type_with(const struct service_type *t, unsigned flag); /* first role with the flag, -1 */
+
+/* ---- scenarios.c, bugs.c ---- */
+int scenarios_run(const char *name, bool trace); /* NULL: all; returns the number that failed */
+void scenarios_list(void);
+int bugs_run(const char *name, int max_seeds);
+/* Runs one scenario under the bug that is switched on; true when it found a violation. */
+bool scenario_catches(const char *name, char why[256]);

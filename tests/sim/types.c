@@ -1,0 +1,60 @@
+/*
+ * Three service types that exist only here, so that the planner's contract stays general.
+ */
+#include "service/php.h"
+#include "sim.h"
+
+/* A replicated cluster that is bootstrapped once, with balancers in front. */
+static const struct role_def quorum_roles[] = {
+    {.name = "member", .title = "member", .flags = ROLE_PURPOSE | ROLE_TARGET | ROLE_STATEFUL | ROLE_BOOT, .min = 1,
+     .start = 1, .max = 8, .with = -1, .port = 3306},
+    {.name = "balancer", .title = "balancer", .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_ENTRY, .max = 4, .with = -1,
+     .port = 3307},
+};
+const struct service_type type_quorum = {
+    .name = "quorum", .title = "Quorum", .roles = quorum_roles, .n_roles = 2, .host = 0, .default_role = 0};
+
+/* A file system: one master, holders whose data has to move away before they go. */
+static const struct role_def drain_roles[] = {
+    {.name = "master", .title = "master", .flags = ROLE_PURPOSE | ROLE_UNIQUE | ROLE_STATEFUL, .min = 1, .start = 1,
+     .max = 1, .with = -1, .port = 32636},
+    {.name = "holder", .title = "holder", .flags = ROLE_PURPOSE | ROLE_STATEFUL | ROLE_HOLDS, .max = 6, .with = 0,
+     .port = 32640},
+};
+const struct service_type type_drain = {
+    .name = "drain", .title = "Drain", .roles = drain_roles, .n_roles = 2, .host = 0, .default_role = 1};
+
+/* Nodes that run scripts, each at most once. */
+static const struct role_def script_roles[] = {
+    {.name = "master", .title = "master", .flags = ROLE_PURPOSE | ROLE_UNIQUE, .min = 1, .start = 1, .max = 1,
+     .with = -1},
+    {.name = "node", .title = "node", .flags = ROLE_PURPOSE, .max = 6, .with = -1},
+};
+const struct service_type type_script = {.name = "script", .title = "Script", .roles = script_roles, .n_roles = 2,
+                                         .host = 0, .default_role = 1, .code = true, .scripts = true};
+
+const struct service_type *sim_type(const char *name)
+{
+    static const struct service_type *const all[] = {&service_php, &type_quorum, &type_drain, &type_script};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (str_eq(all[i]->name, name)) {
+            return all[i];
+        }
+    }
+    return NULL;
+}
+
+int type_with(const struct service_type *t, unsigned flag)
+{
+    for (int r = 0; r < t->n_roles; r++) {
+        if (t->roles[r].flags & flag) {
+            return r;
+        }
+    }
+    return -1;
+}
+
+int type_entry(const struct service_type *t)
+{
+    return type_with(t, ROLE_ENTRY);
+}
