@@ -33,10 +33,24 @@ static void publish_cluster(struct ctx *c, enum cluster_state state, int64_t nod
     plan_publish(c, FACT_CLUSTER, &v);
 }
 
+static bool any_data(const struct ctx *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        if (is_member(c, &c->x[i]) && c->x[i].up && c->x[i].a->r.position >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void bootstrap(struct ctx *c)
 {
     struct pn *p = first_kept_up(c);
     if (!p) {
+        return;
+    }
+    if (any_data(c)) { /* M8: the facts are older than the data (a restore): never bootstrap over it */
+        publish_cluster(c, CLUSTER_FORMED, p->n->id, false);
         return;
     }
     publish_cluster(c, CLUSTER_BOOT, p->n->id, true); /* M1 */

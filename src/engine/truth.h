@@ -90,7 +90,8 @@ int truth_delete_service(struct truth *t, struct err *e) WARN_UNUSED;
 /* Credit given or (negative) taken, at most down to 0. Whoever was out of credit may act again. */
 void truth_grant(struct truth *t, int64_t amount, const char *why);
 
-/* ---- the manager's requests; epoch was checked by the caller (truth_fence) ---- */
+/* ---- the manager's requests; epoch was checked by the caller (truth_fence) ----
+ * On an error nothing is changed and there are no effects. */
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e) WARN_UNUSED;
 int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch, struct err *e)
     WARN_UNUSED;

@@ -60,33 +60,30 @@ int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int
 
 /* ---- creations ---- */
 
-static int replacement_limit(const struct service *s, int purpose)
+int truth_replace_limit(const struct service *s, int purpose)
 {
     int slots = s->want.counts[purpose];
     return REPLACE_MAX * (slots > 0 ? slots : 1);
 }
 
-/* Of counts, what no operation has paid for replaces lost nodes (T4). */
-static int check_replacements(struct truth *t, const int counts[ROLES_MAX], int64_t covered, struct err *e)
+/* Of counts, what no operation has paid for replaces lost nodes (T4): refused when too many in an hour. With `write`
+ * the nodes are counted. */
+static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t covered, bool write, struct err *e)
 {
     struct service *s = t->service;
     for (int r = 0; r < s->type->n_roles; r++) {
         int64_t n = counts[r] > covered ? counts[r] - covered : 0;
         covered = counts[r] > covered ? 0 : covered - counts[r];
-        if (n > 0 && t->now_ms - s->replaced[r].since_ms >= HOUR_MS) {
-            s->replaced[r].since_ms = t->now_ms;
-            s->replaced[r].n = 0;
+        bool new_hour = t->now_ms - s->replaced[r].since_ms >= HOUR_MS;
+        int64_t before = new_hour ? 0 : s->replaced[r].n;
+        if (n > 0 && before + n > truth_replace_limit(s, r)) {
+            return err_set(e, ERR_QUOTA, "too many nodes of role %s had to be replaced within an hour",
+                           s->type->roles[r].name);
         }
-        if (n > 0 && s->replaced[r].n + n > replacement_limit(s, r)) {
-            if (!s->in_error) {
-                s->in_error = true;
-                snprintf(s->error_why, sizeof s->error_why, "%lld nodes of role %s had to be replaced within an hour",
-                         (long long)s->replaced[r].n, s->type->roles[r].name);
-                truth_touch(t);
-            }
-            return err_set(e, ERR_QUOTA, "%s", s->error_why);
+        if (n > 0 && write) {
+            s->replaced[r].since_ms = new_hour ? t->now_ms : s->replaced[r].since_ms;
+            s->replaced[r].n = before + n;
         }
-        s->replaced[r].n += n;
     }
     return 0;
 }
@@ -130,20 +127,17 @@ int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int coun
     int r = check_room(t, counts, &total, e);
     struct op *o = creating_op(t);
     int64_t covered = o ? o->held_credits : 0;
-    r = r < 0 ? r : check_replacements(t, counts, covered, e);
+    r = r < 0 ? r : replacements(t, counts, covered, false, e);
     if (r < 0) {
-        truth_update_state(t);
         return r;
     }
-    covered = covered < total ? covered : total;
-    if (t->purse->broke_ms != 0 || !ledger_can(t, total - covered)) { /* all or nothing (B3) */
-        s->create_after_ms = t->now_ms + 60 * SECOND;
-        truth_history(t, "no credit for %d nodes", total);
-        t->app->txn++;
+    int64_t held = covered < total ? covered : total;
+    if (t->purse->broke_ms != 0 || !ledger_can(t, total - held)) { /* all or nothing (B3) */
         return err_set(e, ERR_CREDIT, "insufficient credits for %d nodes", total);
     }
-    if (o) {
-        ledger_release(t, o, covered);
+    (void)replacements(t, counts, covered, true, NULL);
+    if (o && held > 0) {
+        ledger_release(t, o, held);
         effect_add(t, EFF_OP)->op = *o;
     }
     for (int p = 0; p < s->type->n_roles; p++) {

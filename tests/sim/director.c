@@ -305,13 +305,12 @@ static bool has_record(struct world *w, const struct vm *v, struct leak_machine 
 
 static void collect_leaks(struct world *w)
 {
-    struct leak_machine m[VMS_MAX];
+    _cleanup_free_ struct leak_machine *m = xcalloc(VMS_MAX, sizeof *m);
     bool kill[VMS_MAX];
     int vm[VMS_MAX], n = 0;
     for (int i = 1; i <= w->n_vms; i++) {
         struct vm *v = w->vm[i];
         if (v->exists && w->now - v->born_ms > 5 * SECOND && w->leak_calls[i] <= w->now) {
-            memset(&m[n], 0, sizeof m[n]);
             m[n].age_ms = w->now - v->born_ms;
             (void)has_record(w, v, &m[n]);
             vm[n++] = i;
