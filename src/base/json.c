@@ -158,7 +158,7 @@ static void json_store(const json_t *v, const struct json_field *f, void *target
         *(bool *)place = json_is_true(v);
         break;
     case JSON_F_REAL:
-        *(double *)place = json_number_value(v);
+        *(double *)(void *)place = json_number_value(v);
         break;
     case JSON_F_OBJECT:
     case JSON_F_ARRAY:
