@@ -1,6 +1,6 @@
 /*
- * Passwords are hashed outside every lock.  Tokens carry 256 random bits, so a plain SHA-256 of them is enough in
- * the database, and looking the hash up compares nothing secret byte by byte.
+ * Passwords are hashed outside every lock.  Tokens carry 256 random bits, so a plain SHA-256 of them is
+ * enough in the database, and looking the hash up compares nothing secret byte by byte.
  */
 #include "director/account.h"
 
@@ -32,7 +32,8 @@ static int hashing_begin(struct director *d, struct err *e)
     until.tv_sec += HASH_WAIT_S;
     while (sem_timedwait(&d->hashing, &until) < 0) {
         if (errno != EINTR) {
-            return err_set_hint(e, ERR_UNAVAILABLE, "try again in a minute", "too many logins at the same time");
+            return err_set_hint(e, ERR_UNAVAILABLE, "try again in a minute",
+                                "too many logins at the same time");
         }
     }
     return 0;
@@ -110,8 +111,8 @@ static char *lower(const char *s)
     return copy;
 }
 
-static int add_user(struct director *d, const struct account_new *n, const char *email, char *hash, int64_t *ret_id,
-                    struct err *e)
+static int add_user(struct director *d, const struct account_new *n, const char *email, char *hash,
+                    int64_t *ret_id, struct err *e)
 {
     struct user u = {
         .username = (char *)(uintptr_t)n->username,
@@ -175,19 +176,26 @@ static int add_token(struct director *d, struct token *t, char **ret, struct err
     return 0;
 }
 
-int account_new_session(struct director *d, int64_t user, const char *name, int64_t lasts_ms, char **ret, struct err *e)
+int account_new_session(struct director *d, int64_t user, const char *name, int64_t lasts_ms, char **ret,
+                        struct err *e)
 {
     int64_t now = clock_steady_ms();
-    struct token t = {.user = user, .session = true, .name = (char *)(uintptr_t)name, .created_ms = now, .used_ms = now,
+    struct token t = {.user = user,
+                      .session = true,
+                      .name = (char *)(uintptr_t)name,
+                      .created_ms = now,
+                      .used_ms = now,
                       .expires_ms = now + lasts_ms};
     return add_token(d, &t, ret, e);
 }
 
-int account_new_token(struct director *d, int64_t user, const char *name, int64_t days, struct token *ret_token,
-                      char **ret, struct err *e)
+int account_new_token(struct director *d, int64_t user, const char *name, int64_t days,
+                      struct token *ret_token, char **ret, struct err *e)
 {
     int64_t now = clock_steady_ms();
-    struct token t = {.user = user, .name = (char *)(uintptr_t)name, .created_ms = now,
+    struct token t = {.user = user,
+                      .name = (char *)(uintptr_t)name,
+                      .created_ms = now,
                       .expires_ms = days ? now + days * DAY_MS : 0};
     int rc = add_token(d, &t, ret, e);
     if (rc < 0) {
@@ -223,7 +231,8 @@ static int check_csrf(const struct http_request *req, const char *session, struc
     account_csrf(session, want);
     const char *got = http_header(req, "X-CSRF-Token");
     if (!got || strlen(got) != strlen(want) || !mem_equal_secret(got, want, strlen(want))) {
-        return err_set_hint(e, ERR_FORBIDDEN, "load the page again", "the request did not come from the page");
+        return err_set_hint(e, ERR_FORBIDDEN, "load the page again",
+                            "the request did not come from the page");
     }
     return 0;
 }

@@ -14,9 +14,10 @@ struct caller {
 void caller_done(struct caller *c);
 #define _cleanup_caller_ _cleanup_(caller_done)
 
-/* By Authorization: Bearer, else by the session cookie. A cookie alone never changes anything: that also needs the
- * header X-CSRF-Token. No credentials: anonymous and 0; bad ones: ERR_UNAUTHENTICATED. */
-int account_caller(struct director *d, const struct http_request *req, struct caller *ret, struct err *e) WARN_UNUSED;
+/* By Authorization: Bearer, else by the session cookie. A cookie alone never changes anything: that also
+ * needs the header X-CSRF-Token. No credentials: anonymous and 0; bad ones: ERR_UNAUTHENTICATED. */
+int account_caller(struct director *d, const struct http_request *req, struct caller *ret,
+                   struct err *e) WARN_UNUSED;
 
 /* yescrypt; a few at a time, others wait at most 20 s. Caller wipes and frees. */
 int account_hash(struct director *d, const char *password, char **ret, struct err *e) WARN_UNUSED;
@@ -29,13 +30,15 @@ struct account_new {
     int64_t credit;
     bool admin;
 };
-int account_register(struct director *d, const struct account_new *n, int64_t *ret_id, struct err *e) WARN_UNUSED;
+int account_register(struct director *d, const struct account_new *n, int64_t *ret_id,
+                     struct err *e) WARN_UNUSED;
 
-/* A new session or token of the user; the secret is returned once. days 0: never ends. Caller wipes and frees. */
-int account_new_session(struct director *d, int64_t user, const char *name, int64_t lasts_ms, char **ret, struct err *e)
-    WARN_UNUSED;
-int account_new_token(struct director *d, int64_t user, const char *name, int64_t days, struct token *ret_token,
-                      char **ret, struct err *e) WARN_UNUSED;
+/* A new session or token of the user; the secret is returned once. days 0: never ends. Caller wipes and
+ * frees. */
+int account_new_session(struct director *d, int64_t user, const char *name, int64_t lasts_ms, char **ret,
+                        struct err *e) WARN_UNUSED;
+int account_new_token(struct director *d, int64_t user, const char *name, int64_t days,
+                      struct token *ret_token, char **ret, struct err *e) WARN_UNUSED;
 /* What X-CSRF-Token must say for a session. hex holds SHA256_HEX. */
 void account_csrf(const char *session, char hex[SHA256_HEX]);
 

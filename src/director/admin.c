@@ -125,7 +125,8 @@ static int password(struct director *d, char **argv, struct err *e)
     }
     free(u.password);
     u.password = TAKE_PTR(hash);
-    if ((rc = store_user_update(d->store, &u, e)) < 0 || (rc = store_tokens_delete_all(d->store, u.id, 0, e)) < 0) {
+    if ((rc = store_user_update(d->store, &u, e)) < 0 ||
+        (rc = store_tokens_delete_all(d->store, u.id, 0, e)) < 0) {
         store_abort(d->store);
         return rc;
     }
@@ -141,7 +142,10 @@ static const struct {
     const char *verb;
     int (*run)(struct director *d, char **argv, struct err *e);
 } commands[] = {
-    {"create-user", create_user}, {"grant", grant}, {"token", token}, {"password", password},
+    {"create-user", create_user},
+    {"grant", grant},
+    {"token", token},
+    {"password", password},
 };
 
 int admin_run(const char *config_path, char **argv, struct err *e)

@@ -1,6 +1,6 @@
 /*
- * Commands on the director's host, by its user or root: the first administrator, credit, tokens.  They write to the
- * database themselves and work while the director runs.
+ * Commands on the director's host, by its user or root: the first administrator, credit, tokens.  They write
+ * to the database themselves and work while the director runs.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Handlers of the call table.  dispatch.c has authenticated the caller, checked ownership of everything that is named
- * and the arguments before one runs; it answers with the table's status.
+ * Handlers of the call table.  dispatch.c has authenticated the caller, checked ownership of everything that
+ * is named and the arguments before one runs; it answers with the table's status.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ struct api_call {
     struct http_request *req;
     struct call_match match;
     struct caller caller;
-    json_t *args;     /* flat, complete and checked */
-    char *address;    /* of the peer, for limits */
+    json_t *args;  /* flat, complete and checked */
+    char *address; /* of the peer, for limits */
 };
 
 typedef int (*api_handler)(struct api_call *c, struct err *e);
@@ -36,15 +36,17 @@ int api_reply_list(struct api_call *c, json_t *items);
 int api_reply_empty(struct api_call *c);
 
 /* The service of the path, locked, in one of the call's legal states. */
-int api_service(struct api_call *c, struct slot **ret, struct slot_service **ret_service, struct err *e) WARN_UNUSED;
+int api_service(struct api_call *c, struct slot **ret, struct slot_service **ret_service,
+                struct err *e) WARN_UNUSED;
 /* Accepts a change and answers {operation, service}. x is committed; title as in operations. */
-int api_accept(struct api_call *c, struct txn *x, struct change *change, const char *title, struct err *e) WARN_UNUSED;
+int api_accept(struct api_call *c, struct txn *x, struct change *change, const char *title,
+               struct err *e) WARN_UNUSED;
 
-/* Ownership of a thing, as the dispatcher checks it. service: for THING_VERSION. The same ERR_NOT_FOUND for what does
- * not exist and what is somebody else's. */
-int api_check_thing(struct director *d, const struct caller *who, enum call_thing thing, int64_t id, int64_t service,
-                    struct err *e) WARN_UNUSED;
+/* Ownership of a thing, as the dispatcher checks it. service: for THING_VERSION. The same ERR_NOT_FOUND for
+ * what does not exist and what is somebody else's. */
+int api_check_thing(struct director *d, const struct caller *who, enum call_thing thing, int64_t id,
+                    int64_t service, struct err *e) WARN_UNUSED;
 
-extern const struct api_row api_user_rows[], api_token_rows[], api_credit_rows[], api_app_rows[], api_service_rows[],
-    api_node_rows[], api_code_rows[], api_config_rows[], api_log_rows[], api_history_rows[], api_operation_rows[],
-    api_director_rows[], api_catalog_rows[];
+extern const struct api_row api_user_rows[], api_token_rows[], api_credit_rows[], api_app_rows[],
+    api_service_rows[], api_node_rows[], api_code_rows[], api_config_rows[], api_log_rows[],
+    api_history_rows[], api_operation_rows[], api_director_rows[], api_catalog_rows[];

@@ -42,8 +42,8 @@ static int add_version(struct api_call *c, struct slot *s, struct slot_service *
     }
     code.id = store_new_id(c->d->store);
     if ((rc = store_version_add(c->d->store, &code, e)) < 0 ||
-        (rc = txn_note(x, code.service, "code", 0, 0, "%s uploaded by %s (%s)", code.name, c->caller.user.username,
-                       code.filename)) < 0 ||
+        (rc = txn_note(x, code.service, "code", 0, 0, "%s uploaded by %s (%s)", code.name,
+                       c->caller.user.username, code.filename)) < 0 ||
         (rc = txn_commit(x, e)) < 0) {
         return rc;
     }
@@ -94,7 +94,8 @@ static int code_list(struct api_call *c, struct err *e)
 
 static int version_of(struct api_call *c, struct version *ret, struct err *e)
 {
-    return store_version(c->d->store, call_match_id(&c->match, "service"), call_match_id(&c->match, "version"), ret, e);
+    return store_version(c->d->store, call_match_id(&c->match, "service"),
+                         call_match_id(&c->match, "version"), ret, e);
 }
 
 static int code_download(struct api_call *c, struct err *e)
@@ -143,11 +144,13 @@ static int code_delete(struct api_call *c, struct err *e)
         return rc;
     }
     if (in_use(&v->row.service, code.id)) {
-        return err_set_hint(e, ERR_STATE, "enable another version first", "%s is the active version", code.name);
+        return err_set_hint(e, ERR_STATE, "enable another version first", "%s is the active version",
+                            code.name);
     }
     if ((rc = txn_begin(c->d, s, v, &x, e)) < 0 ||
         (rc = store_version_delete(c->d->store, code.service, code.id, e)) < 0 ||
-        (rc = txn_note(x, code.service, "code", 0, 0, "%s deleted by %s", code.name, c->caller.user.username)) < 0 ||
+        (rc = txn_note(x, code.service, "code", 0, 0, "%s deleted by %s", code.name,
+                       c->caller.user.username)) < 0 ||
         (rc = txn_commit(x, e)) < 0) {
         return rc;
     }
@@ -173,10 +176,11 @@ static int config_show(struct api_call *c, struct err *e)
         return rc;
     }
     (void)!store_version(c->d->store, v->row.service.id, w->code, &code, NULL);
-    return api_reply(c, json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "service", (json_int_t)v->row.service.id,
-                                  "generation", (json_int_t)v->row.service.gen, "revision", (json_int_t)w->settings,
-                                  "code", w->code ? json_integer(w->code) : json_null(), "code_name",
-                                  object_text(code.name), "settings", values));
+    return api_reply(c,
+                     json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "service", (json_int_t)v->row.service.id,
+                               "generation", (json_int_t)v->row.service.gen, "revision",
+                               (json_int_t)w->settings, "code", w->code ? json_integer(w->code) : json_null(),
+                               "code_name", object_text(code.name), "settings", values));
 }
 
 /* The revision that says these values: the present one when nothing differs, else a new one. */
@@ -210,13 +214,15 @@ static int config_set(struct api_call *c, struct err *e)
     struct slot_service *v = NULL;
     struct change change = {.facet = FACET_SETTINGS};
     int rc = api_service(c, &s, &v, e);
-    if (rc < 0 || (rc = txn_begin(c->d, s, v, &x, e)) < 0 || (rc = revision_of(c, x, &change.value.settings, e)) < 0) {
+    if (rc < 0 || (rc = txn_begin(c->d, s, v, &x, e)) < 0 ||
+        (rc = revision_of(c, x, &change.value.settings, e)) < 0) {
         return rc;
     }
     const char *key;
     json_t *value;
     buf_adds(&title, "set");
-    json_object_foreach(json_object_get(c->args, "settings"), key, value) {
+    json_object_foreach(json_object_get(c->args, "settings"), key, value)
+    {
         buf_addf(&title, "%s %s", title.len > 3 ? "," : "", key);
     }
     return api_accept(c, x, &change, title.data, e);

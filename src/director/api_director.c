@@ -7,8 +7,9 @@
 static int director_version(struct api_call *c, struct err *e)
 {
     return api_reply(c, json_pack("{s:s, s:i, s:s, s:I, s:b, s:I}", "version", CONPAAS_VERSION, "api", 1,
-                                  "installation", c->d->info.name, "now", (json_int_t)clock_wall_ms(), "registration",
-                                  c->d->config.registration, "max_credit", (json_int_t)c->d->config.max_credit));
+                                  "installation", c->d->info.name, "now", (json_int_t)clock_wall_ms(),
+                                  "registration", c->d->config.registration, "max_credit",
+                                  (json_int_t)c->d->config.max_credit));
 }
 
 static int director_ca(struct api_call *c, struct err *e)
@@ -24,7 +25,8 @@ static json_t *alarms(struct director *d)
     json_t *list = json_array();
     if (store_alarms(d->store, 50, &ev, &n, NULL) == 0) {
         for (size_t i = 0; i < n; i++) {
-            json_array_append_new(list, json_pack("{s:I, s:s}", "time", (json_int_t)ev[i].at_ms, "text", ev[i].text));
+            json_array_append_new(
+                list, json_pack("{s:I, s:s}", "time", (json_int_t)ev[i].at_ms, "text", ev[i].text));
         }
         events_free(ev, n);
     }
@@ -50,11 +52,11 @@ static json_t *status(struct director *d)
         slot_put(all[i]);
     }
     free(all);
-    return json_pack("{s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "version", CONPAAS_VERSION, "installation",
-                     d->info.name, "incarnation", (json_int_t)d->info.incarnation, "recovery",
+    return json_pack("{s:s, s:s, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "version", CONPAAS_VERSION,
+                     "installation", d->info.name, "incarnation", (json_int_t)d->info.incarnation, "recovery",
                      (int)atomic_load(&d->recovery), "started", (json_int_t)d->started_ms, "users",
-                     (json_int_t)n_users, "apps", (json_int_t)n_apps, "services", (json_int_t)services, "nodes",
-                     (json_int_t)nodes, "alarms", alarms(d));
+                     (json_int_t)n_users, "apps", (json_int_t)n_apps, "services", (json_int_t)services,
+                     "nodes", (json_int_t)nodes, "alarms", alarms(d));
 }
 
 static int director_status(struct api_call *c, struct err *e)
@@ -82,8 +84,11 @@ static int director_reconcile(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_director_rows[] = {
-    {"director.version", director_version}, {"director.ca", director_ca}, {"director.status", director_status},
-    {"director.reconcile", director_reconcile}, {0},
+    {"director.version", director_version},
+    {"director.ca", director_ca},
+    {"director.status", director_status},
+    {"director.reconcile", director_reconcile},
+    {0},
 };
 
 static int cloud_list(struct api_call *c, struct err *e)

@@ -11,8 +11,9 @@ static int history_list(struct api_call *c, struct err *e)
     struct event *ev = NULL;
     size_t n = 0;
     int rc = api_service(c, &s, &v, e);
-    if (rc < 0 || (rc = store_events_before(c->d->store, s->row.app.id, v->row.service.id, api_int(c, "before"), NULL,
-                                            (int)api_int(c, "limit"), &ev, &n, e)) < 0) {
+    if (rc < 0 ||
+        (rc = store_events_before(c->d->store, s->row.app.id, v->row.service.id, api_int(c, "before"), NULL,
+                                  (int)api_int(c, "limit"), &ev, &n, e)) < 0) {
         return rc;
     }
     json_t *list = json_array();

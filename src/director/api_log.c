@@ -17,7 +17,8 @@ static int manager_log(struct api_call *c, struct err *e)
 {
     const char *name = api_text(c, "name");
     if (name && !str_eq(name, "manager.log")) {
-        return err_set_hint(e, ERR_INVALID, "name a node with --node", "the manager's log is called manager.log");
+        return err_set_hint(e, ERR_INVALID, "name a node with --node",
+                            "the manager's log is called manager.log");
     }
     _cleanup_free_ char *path = questions_log_path(c->d, call_match_id(&c->match, "service"));
     _cleanup_buf_ struct buf text = {0};
@@ -34,7 +35,8 @@ static bool has_name(const json_t *names, const char *name)
 {
     size_t i;
     json_t *n;
-    json_array_foreach(names, i, n) {
+    json_array_foreach(names, i, n)
+    {
         if (str_eq(json_string_value(n), name)) {
             return true;
         }
@@ -47,7 +49,8 @@ static char *joined(const json_t *names)
     struct buf b = {0};
     size_t i;
     json_t *n;
-    json_array_foreach(names, i, n) {
+    json_array_foreach(names, i, n)
+    {
         buf_addf(&b, "%s%s", b.len ? ", " : "", json_string_value(n));
     }
     return buf_take(&b);

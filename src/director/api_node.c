@@ -64,7 +64,9 @@ static int node_show(struct api_call *c, struct err *e)
         return rc;
     }
     struct slot_service *v = row.service ? slot_service(s, row.service) : NULL;
-    const struct node *n = v ? service_node(&v->row.service, id) : row.service ? NULL : app_node(&s->row.app, id);
+    const struct node *n = v             ? service_node(&v->row.service, id)
+                           : row.service ? NULL
+                                         : app_node(&s->row.app, id);
     if (!n) {
         row.node.role = v ? service_type_role(v->row.service.type, row.role) : -1;
         n = &row.node;
@@ -102,7 +104,8 @@ static int change_counts(const struct service *v, const json_t *given, int sign,
     memcpy(counts, v->want.counts, sizeof(v->want.counts));
     buf_adds(title, sign > 0 ? "add" : "remove");
     const char *comma = "";
-    json_object_foreach((json_t *)given, role, value) {
+    json_object_foreach((json_t *)given, role, value)
+    {
         int r = role_index(v->type, role, e);
         int n = (int)json_integer_value(value);
         if (r < 0) {
@@ -111,8 +114,10 @@ static int change_counts(const struct service *v, const json_t *given, int sign,
         const char *name = v->type->roles[r].name;
         if (sign < 0 && n > counts[r]) {
             return counts[r] == 0
-                       ? err_set(e, ERR_INVALID, "%d %s nodes requested, there is none of its own to remove", n, name)
-                       : err_set(e, ERR_INVALID, "%d %s nodes requested, only %d can be removed", n, name, counts[r]);
+                       ? err_set(e, ERR_INVALID, "%d %s nodes requested, there is none of its own to remove",
+                                 n, name)
+                       : err_set(e, ERR_INVALID, "%d %s nodes requested, only %d can be removed", n, name,
+                                 counts[r]);
         }
         counts[r] += sign * n;
         buf_addf(title, "%s %d %s node%s", comma, n, name, n == 1 ? "" : "s");
@@ -129,8 +134,9 @@ static int node_change(struct api_call *c, int sign, struct err *e)
     struct slot_service *v = NULL;
     struct change change = {.facet = FACET_COUNTS};
     int rc = api_service(c, &s, &v, e);
-    if (rc < 0 || (rc = change_counts(&v->row.service, json_object_get(c->args, "counts"), sign, change.value.counts,
-                                      &title, e)) < 0 ||
+    if (rc < 0 ||
+        (rc = change_counts(&v->row.service, json_object_get(c->args, "counts"), sign, change.value.counts,
+                            &title, e)) < 0 ||
         (rc = txn_begin(c->d, s, v, &x, e)) < 0) {
         return rc;
     }
@@ -148,5 +154,9 @@ static int node_remove(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_node_rows[] = {
-    {"node.list", node_list}, {"node.show", node_show}, {"node.add", node_add}, {"node.remove", node_remove}, {0},
+    {"node.list", node_list},
+    {"node.show", node_show},
+    {"node.add", node_add},
+    {"node.remove", node_remove},
+    {0},
 };

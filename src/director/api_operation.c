@@ -59,5 +59,8 @@ static int operation_cancel(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_operation_rows[] = {
-    {"operation.list", operation_list}, {"operation.show", operation_show}, {"operation.cancel", operation_cancel}, {0},
+    {"operation.list", operation_list},
+    {"operation.show", operation_show},
+    {"operation.cancel", operation_cancel},
+    {0},
 };

@@ -12,7 +12,8 @@ static char *free_name(struct director *d, struct slot *s, int64_t owner, const 
     struct slot **all = world_all(d->world, owner, &n);
     char *name = NULL;
     for (int k = 1; !name; k++) {
-        char *tried = k == 1 ? str_printf("New %s service", type) : str_printf("New %s service (%d)", type, k);
+        char *tried =
+            k == 1 ? str_printf("New %s service", type) : str_printf("New %s service (%d)", type, k);
         bool taken = false;
         for (size_t i = 0; i < n && !s; i++) {
             taken = taken || str_eq(all[i]->row.app.name, tried);
@@ -157,14 +158,18 @@ static int service_performance(struct api_call *c, struct err *e)
     double bytes = json_number_value(json_object_get(r, "throughput"));
     double response = json_number_value(json_object_get(r, "response_time"));
     return api_reply(c, json_pack("{s:o, s:f, s:f, s:f, s:f}", "time", object_time(r ? v->live.rates_ms : 0),
-                                  "request_rate", rate, "error_rate", errors, "throughput", bytes, "response_time",
-                                  response));
+                                  "request_rate", rate, "error_rate", errors, "throughput", bytes,
+                                  "response_time", response));
 }
 
 const struct api_row api_service_rows[] = {
-    {"service.create", service_create}, {"service.list", service_list},
-    {"service.show", service_show},     {"service.rename", service_rename},
-    {"service.start", service_start},   {"service.stop", service_stop},
-    {"service.delete", service_delete}, {"service.performance", service_performance},
+    {"service.create", service_create},
+    {"service.list", service_list},
+    {"service.show", service_show},
+    {"service.rename", service_rename},
+    {"service.start", service_start},
+    {"service.stop", service_stop},
+    {"service.delete", service_delete},
+    {"service.performance", service_performance},
     {0},
 };

@@ -8,12 +8,13 @@ static int token_create(struct api_call *c, struct err *e)
 {
     _cleanup_token_ struct token t = {0};
     _cleanup_free_ char *secret = NULL;
-    int rc = account_new_token(c->d, c->caller.user.id, api_text(c, "name"), api_int(c, "days"), &t, &secret, e);
+    int rc =
+        account_new_token(c->d, c->caller.user.id, api_text(c, "name"), api_int(c, "days"), &t, &secret, e);
     if (rc < 0) {
         return rc;
     }
-    json_t *body = json_pack("{s:I, s:s, s:s, s:o}", "id", (json_int_t)t.id, "name", t.name, "token", secret, "expires",
-                             object_time(t.expires_ms));
+    json_t *body = json_pack("{s:I, s:s, s:s, s:o}", "id", (json_int_t)t.id, "name", t.name, "token", secret,
+                             "expires", object_time(t.expires_ms));
     mem_wipe(secret, strlen(secret));
     return api_reply(c, body);
 }
@@ -54,7 +55,10 @@ static int token_revoke(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_token_rows[] = {
-    {"token.create", token_create}, {"token.list", token_list}, {"token.revoke", token_revoke}, {0},
+    {"token.create", token_create},
+    {"token.list", token_list},
+    {"token.revoke", token_revoke},
+    {0},
 };
 
 /* ---- credit ---- */
@@ -78,9 +82,10 @@ static json_t *entry(const struct ledger_row *r)
     } else {
         text = str_printf("given back by operation %lld", (long long)r->op);
     }
-    return json_pack("{s:I, s:I, s:s, s:I, s:o, s:o, s:o, s:s}", "id", (json_int_t)r->id, "time", (json_int_t)r->at_ms,
-                     "kind", r->kind, "amount", (json_int_t)r->amount, "app", id_or_null(r->app), "node",
-                     id_or_null(r->node), "operation", id_or_null(r->op), "text", text);
+    return json_pack("{s:I, s:I, s:s, s:I, s:o, s:o, s:o, s:s}", "id", (json_int_t)r->id, "time",
+                     (json_int_t)r->at_ms, "kind", r->kind, "amount", (json_int_t)r->amount, "app",
+                     id_or_null(r->app), "node", id_or_null(r->node), "operation", id_or_null(r->op), "text",
+                     text);
 }
 
 static void running_costs(struct director *d, int64_t user, int64_t *ret_held, int64_t *ret_price)
@@ -108,7 +113,8 @@ static int credit_show(struct api_call *c, struct err *e)
     size_t n = 0;
     _cleanup_user_ struct user u = {0};
     int rc = store_user(c->d->store, c->caller.user.id, &u, e);
-    if (rc < 0 || (rc = store_ledger(c->d->store, u.id, api_int(c, "before"), (int)api_int(c, "limit"), &rows, &n, e)) < 0) {
+    if (rc < 0 || (rc = store_ledger(c->d->store, u.id, api_int(c, "before"), (int)api_int(c, "limit"), &rows,
+                                     &n, e)) < 0) {
         return rc;
     }
     json_t *entries = json_array();
@@ -118,8 +124,9 @@ static int credit_show(struct api_call *c, struct err *e)
     ledger_rows_free(rows, n);
     int64_t held = 0, price = 0;
     running_costs(c->d, u.id, &held, &price);
-    return api_reply(c, json_pack("{s:I, s:I, s:I, s:o}", "balance", (json_int_t)u.balance, "held", (json_int_t)held,
-                                  "millicredits_per_hour", (json_int_t)price, "entries", entries));
+    return api_reply(c, json_pack("{s:I, s:I, s:I, s:o}", "balance", (json_int_t)u.balance, "held",
+                                  (json_int_t)held, "millicredits_per_hour", (json_int_t)price, "entries",
+                                  entries));
 }
 
 const struct api_row api_credit_rows[] = {{"credit.show", credit_show}, {0}};

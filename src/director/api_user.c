@@ -10,7 +10,9 @@ static int check_credit(const struct api_call *c, int64_t *ret, struct err *e)
 {
     const struct config *k = &c->d->config;
     bool given = json_object_get(c->args, "credit") != NULL;
-    int64_t credit = given ? api_int(c, "credit") : k->initial_credit < k->max_credit ? k->initial_credit : k->max_credit;
+    int64_t credit = given                               ? api_int(c, "credit")
+                     : k->initial_credit < k->max_credit ? k->initial_credit
+                                                         : k->max_credit;
     if (!c->caller.user.admin && credit > k->max_credit) {
         return err_set(e, ERR_INVALID, "a credit of %lld is above the maximum of %lld", (long long)credit,
                        (long long)k->max_credit);
@@ -108,7 +110,8 @@ static int user_login(struct api_call *c, struct err *e)
     if (cookie) {
         set_cookies(c, secret);
     }
-    json_t *body = json_pack("{s:o, s:o}", "token", cookie ? json_null() : json_string(secret), "user", object_user(&u));
+    json_t *body =
+        json_pack("{s:o, s:o}", "token", cookie ? json_null() : json_string(secret), "user", object_user(&u));
     mem_wipe(secret, strlen(secret));
     return api_reply(c, body);
 }
@@ -128,7 +131,8 @@ static int user_logout(struct api_call *c, struct err *e)
         return rc;
     }
     if (c->caller.cookie) {
-        http_set_header(c->req, "Set-Cookie", COOKIE_SESSION "=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict");
+        http_set_header(c->req, "Set-Cookie",
+                        COOKIE_SESSION "=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict");
         http_set_header(c->req, "Set-Cookie", COOKIE_CSRF "=; Path=/; Max-Age=0; Secure; SameSite=Strict");
     }
     return api_reply_empty(c);
@@ -218,7 +222,7 @@ static int user_delete(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_user_rows[] = {
-    {"user.register", user_register}, {"user.login", user_login}, {"user.logout", user_logout},
+    {"user.register", user_register}, {"user.login", user_login},   {"user.logout", user_logout},
     {"user.show", user_show},         {"user.passwd", user_passwd}, {"user.list", user_list},
     {"user.credit", user_credit},     {"user.delete", user_delete}, {0},
 };

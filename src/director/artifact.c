@@ -149,7 +149,8 @@ int artifact_put(struct director *d, int fd, struct artifact *ret, struct err *e
     return 0;
 }
 
-int artifact_put_default(struct director *d, const struct service_type *t, struct artifact *ret, struct err *e)
+int artifact_put_default(struct director *d, const struct service_type *t, struct artifact *ret,
+                         struct err *e)
 {
     _cleanup_free_ char *dir = dir_of(d);
     _cleanup_free_ char *path = NULL;

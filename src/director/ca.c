@@ -48,7 +48,8 @@ static int read_file(const struct ca *ca, const char *name, char **ret, struct e
     return 0;
 }
 
-static int write_file(const struct ca *ca, const char *name, const void *data, size_t len, mode_t mode, struct err *e)
+static int write_file(const struct ca *ca, const char *name, const void *data, size_t len, mode_t mode,
+                      struct err *e)
 {
     _cleanup_free_ char *path = file_of(ca, name);
     return fs_write_atomic(path, data, len, mode, e);
@@ -150,14 +151,16 @@ static int sign_own(struct ca *ca, struct store *store, int64_t now_ms, struct e
     };
     random_bytes(leaf.serial, sizeof(leaf.serial));
     int rc = tls_csr_new(ca->own_key, ca->name, &csr, e);
-    if (rc < 0 || (rc = tls_ca_sign(ca->key, ca->cert, csr, &leaf, &pem, e)) < 0 || (rc = store_begin(store, e)) < 0) {
+    if (rc < 0 || (rc = tls_ca_sign(ca->key, ca->cert, csr, &leaf, &pem, e)) < 0 ||
+        (rc = store_begin(store, e)) < 0) {
         return rc;
     }
     if ((rc = record(store, pem, 0, now_ms, e)) < 0) {
         store_abort(store);
         return rc;
     }
-    if ((rc = store_commit(store, e)) < 0 || (rc = write_file(ca, "director.crt", pem, strlen(pem), 0644, e)) < 0 ||
+    if ((rc = store_commit(store, e)) < 0 ||
+        (rc = write_file(ca, "director.crt", pem, strlen(pem), 0644, e)) < 0 ||
         (rc = write_file(ca, "director.names", ca->names, strlen(ca->names), 0644, e)) < 0) {
         return rc;
     }
@@ -173,8 +176,8 @@ static bool own_is_good(struct ca *ca, int64_t now_ms)
 {
     _cleanup_free_ char *names = NULL;
     int64_t not_after = 0;
-    if (!ca->own_cert || !have_file(ca, "director.names") || read_file(ca, "director.names", &names, NULL) < 0 ||
-        !str_eq(names, ca->names)) {
+    if (!ca->own_cert || !have_file(ca, "director.names") ||
+        read_file(ca, "director.names", &names, NULL) < 0 || !str_eq(names, ca->names)) {
         return false;
     }
     return tls_cert_info(ca->own_cert, NULL, NULL, &not_after, NULL) == 0 && not_after - now_ms > RENEW_MS;
@@ -217,7 +220,8 @@ static char *tidy_names(const char *names)
     return buf_take(&b);
 }
 
-int ca_open(const char *dir, struct store *store, const char *names, int64_t now_ms, struct ca **ret, struct err *e)
+int ca_open(const char *dir, struct store *store, const char *names, int64_t now_ms, struct ca **ret,
+            struct err *e)
 {
     _cleanup_(ca_freep) struct ca *ca = xcalloc(1, sizeof(*ca));
     struct store_info info;
@@ -304,7 +308,8 @@ char *ca_enrol_token(const struct ca *ca, int64_t node, const char *node_token)
 {
     _cleanup_free_ char *text = str_printf("enrol:%lld:%s", (long long)node, node_token);
     unsigned char mac[32];
-    int rc = gnutls_hmac_fast(GNUTLS_MAC_SHA256, ca->enrol_key, sizeof(ca->enrol_key), text, strlen(text), mac);
+    int rc =
+        gnutls_hmac_fast(GNUTLS_MAC_SHA256, ca->enrol_key, sizeof(ca->enrol_key), text, strlen(text), mac);
     if (rc < 0) {
         abort(); /* SHA-256 is always there */
     }

@@ -9,8 +9,8 @@
 struct ca;
 /* Makes the authority at the first start (ca.key 0600, ca.crt), the enrolment key, and a certificate of the
  * director for `names` (blank-separated) that is valid for another 30 days at least. */
-int ca_open(const char *dir, struct store *store, const char *names, int64_t now_ms, struct ca **ret, struct err *e)
-    WARN_UNUSED;
+int ca_open(const char *dir, struct store *store, const char *names, int64_t now_ms, struct ca **ret,
+            struct err *e) WARN_UNUSED;
 void ca_free(struct ca *ca);
 DEFINE_CLEANUP(struct ca *, ca_free);
 const char *ca_certificate(const struct ca *ca);

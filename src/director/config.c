@@ -11,31 +11,40 @@
 #define AT(member) offsetof(struct config, member)
 
 static const struct conf_key keys[] = {
-    {D, "data_dir", CONF_PATH, AT(data_dir), "/var/lib/conpaas", 0, 0, "database, certificate authority, code archives"},
+    {D, "data_dir", CONF_PATH, AT(data_dir), "/var/lib/conpaas", 0, 0,
+     "database, certificate authority, code archives"},
     {D, "user", CONF_STRING, AT(user), "conpaas", 0, 64, "becomes this user when started as root"},
     {D, "listen", CONF_STRING, AT(listen), "0.0.0.0", 0, 64, "address for users"},
     {D, "port", CONF_INT, AT(port), "9999", 0, 65535, "port for users; 0: any free one"},
     {D, "host_names", CONF_STRING, AT(host_names), "localhost 127.0.0.1", 0, 0,
      "names and addresses for the certificate, separated by blanks; the first one is told to people"},
-    {D, "url", CONF_STRING, AT(url), NULL, 0, 256, "how people reach it; without it, made of the first host name and the port"},
+    {D, "url", CONF_STRING, AT(url), NULL, 0, 256,
+     "how people reach it; without it, made of the first host name and the port"},
     {D, "node_listen", CONF_STRING, AT(node_listen), "0.0.0.0", 0, 64, "address for nodes"},
     {D, "node_port", CONF_INT, AT(node_port), "9998", 0, 65535, "port for nodes; 0: any free one"},
     {D, "node_address", CONF_STRING, AT(node_address), NULL, 0, 128,
-     "ADDRESS or ADDRESS:PORT under which nodes reach the director; without it, the first host name that is an address"},
+     "ADDRESS or ADDRESS:PORT under which nodes reach the director; without it, the first host name that is "
+     "an address"},
     {D, "installation", CONF_STRING, AT(installation), NULL, 0, 40,
      "name of the installation, a-z 0-9 -, used when the data directory is new; without it, a random one"},
     {D, "web_dir", CONF_PATH, AT(web_dir), "/usr/share/conpaas/web", 0, 0, "files of the page"},
-    {D, "default_cloud", CONF_STRING, AT(default_cloud), NULL, 0, 64, "without it, the first one of this file"},
+    {D, "default_cloud", CONF_STRING, AT(default_cloud), NULL, 0, 64,
+     "without it, the first one of this file"},
     {D, "log_file", CONF_PATH, AT(log_file), NULL, 0, 0, "without it, standard error"},
     {D, "log_level", CONF_STRING, AT(log_level), "info", 0, 8, "error, warn, info or debug"},
     {D, "provision_threads", CONF_INT, AT(provision_threads), "4", 1, 64, "calls to clouds at the same time"},
     {C, "registration", CONF_BOOL, AT(registration), "yes", 0, 0, "anybody may make an account"},
-    {C, "initial_credit", CONF_INT, AT(initial_credit), "50", 0, 1000000000, "of a new account that asks for nothing else"},
+    {C, "initial_credit", CONF_INT, AT(initial_credit), "50", 0, 1000000000,
+     "of a new account that asks for nothing else"},
     {C, "max_credit", CONF_INT, AT(max_credit), "50", 0, 1000000000, "most that a new account may ask for"},
-    {L, "session_hours", CONF_INT, AT(session_hours), "12", 1, 8760, "a session of the page ends when unused for so long"},
-    {L, "token_days", CONF_INT, AT(token_days), "30", 1, 3650, "a login of the command line ends after so many days"},
-    {L, "logins_per_minute", CONF_INT, AT(logins_per_minute), "20", 1, 100000, "tries for each address and each account"},
-    {L, "registrations_per_hour", CONF_INT, AT(registrations_per_hour), "60", 1, 100000, "new accounts for each address"},
+    {L, "session_hours", CONF_INT, AT(session_hours), "12", 1, 8760,
+     "a session of the page ends when unused for so long"},
+    {L, "token_days", CONF_INT, AT(token_days), "30", 1, 3650,
+     "a login of the command line ends after so many days"},
+    {L, "logins_per_minute", CONF_INT, AT(logins_per_minute), "20", 1, 100000,
+     "tries for each address and each account"},
+    {L, "registrations_per_hour", CONF_INT, AT(registrations_per_hour), "60", 1, 100000,
+     "new accounts for each address"},
     {L, "code_quota_mb", CONF_INT, AT(code_quota_mb), "2048", 1, 1048576, "code archives of one application"},
     {L, "apps_per_user", CONF_INT, AT(apps_per_user), "100", 1, 100000, "applications of one user"},
     {0},
@@ -59,7 +68,8 @@ static void add_cloud_key(struct schema *s, const char *key, const char *fallbac
         }
     }
     if (s->n_cloud < SCHEMA_MAX - 1 && s->n < SCHEMA_MAX - 1) {
-        struct conf_key k = {"cloud *", key, CONF_STRING, (size_t)s->n_cloud * sizeof(char *), NULL, 0, 0, help};
+        struct conf_key k = {"cloud *", key, CONF_STRING, (size_t)s->n_cloud * sizeof(char *),
+                             NULL,      0,   0,           help};
         s->cloud[s->n_cloud++] = k;
         k.fallback = fallback;
         s->all[s->n++] = k;
@@ -119,10 +129,12 @@ static int one_cloud(void *arg, const char *name, void *target, struct err *e)
     return rc < 0 ? err_wrap(e, rc, "[cloud %s]", name) : 0;
 }
 
-int config_each_cloud(const char *path, int (*f)(void *arg, const char *name, const json_t *keys, struct err *e),
-                      void *arg, struct err *e)
+int config_each_cloud(const char *path,
+                      int (*f)(void *arg, const char *name, const json_t *keys, struct err *e), void *arg,
+                      struct err *e)
 {
     _cleanup_free_ struct schema *s = schema_new();
     struct each each = {.s = s, .f = f, .arg = arg};
-    return conf_each_section(path, "cloud", s->cloud, (size_t)s->n_cloud * sizeof(char *), one_cloud, &each, e);
+    return conf_each_section(path, "cloud", s->cloud, (size_t)s->n_cloud * sizeof(char *), one_cloud, &each,
+                             e);
 }

@@ -20,12 +20,13 @@ struct config {
     int64_t provision_threads;
 };
 
-/* Keys of the daemon and, as "[cloud NAME]", those of every driver. Ends with key NULL; static after the first
- * call, which must come before threads. */
+/* Keys of the daemon and, as "[cloud NAME]", those of every driver. Ends with key NULL; static after the
+ * first call, which must come before threads. */
 int config_load(const char *path, struct config *ret, struct err *e) WARN_UNUSED;
 void config_done(struct config *c);
 void config_dump(FILE *out);
 
 /* Calls f for each "[cloud NAME]" with its keys as a JSON object of texts. */
-int config_each_cloud(const char *path, int (*f)(void *arg, const char *name, const json_t *keys, struct err *e),
-                      void *arg, struct err *e) WARN_UNUSED;
+int config_each_cloud(const char *path,
+                      int (*f)(void *arg, const char *name, const json_t *keys, struct err *e), void *arg,
+                      struct err *e) WARN_UNUSED;

@@ -83,7 +83,8 @@ int director_pick_cloud(struct director *d, const char *name, const char **ret, 
         for (int i = 0; i < d->n_clouds; i++) {
             buf_addf(&known, "%s%s", i ? ", " : "", d->clouds[i].name);
         }
-        return err_set(e, ERR_INVALID, "there is no cloud %s; there are: %s", name, known.len ? known.data : "none");
+        return err_set(e, ERR_INVALID, "there is no cloud %s; there are: %s", name,
+                       known.len ? known.data : "none");
     }
     if (!c->available) {
         return err_set(e, ERR_UNAVAILABLE, "cloud %s is not available: %s", name, c->reason);
@@ -126,7 +127,8 @@ static void make_addresses(struct director *d)
     }
     _cleanup_free_ char *own = with_port(first, http_server_port(d->users));
     const char *url = d->config.url;
-    d->url = url && *url ? xstrndup(url, strlen(url) - (str_ends(url, "/") ? 1 : 0)) : str_printf("https://%s", own);
+    d->url = url && *url ? xstrndup(url, strlen(url) - (str_ends(url, "/") ? 1 : 0))
+                         : str_printf("https://%s", own);
     const char *node = d->config.node_address && *d->config.node_address ? d->config.node_address : numeric;
     d->node_address = has_port(node) ? xstrdup(node) : with_port(node, http_server_port(d->nodes));
     d->node_name = xstrdup(ca_director_name(d->ca));
@@ -217,7 +219,8 @@ static int open_parts(struct director *d, struct err *e)
 {
     int rc = lock_dir(d, e);
     if (rc < 0 || (rc = store_ledger_check(d->store, e)) < 0 ||
-        (rc = ca_open(d->config.data_dir, d->store, d->config.host_names, clock_steady_ms(), &d->ca, e)) < 0 ||
+        (rc = ca_open(d->config.data_dir, d->store, d->config.host_names, clock_steady_ms(), &d->ca, e)) <
+            0 ||
         (rc = artifact_init(d, e)) < 0) {
         return rc;
     }
@@ -249,8 +252,9 @@ int director_start(struct director *d, struct err *e)
     log_info(&here, "installation %s (incarnation %lld) at %s, nodes at %s", d->info.name,
              (long long)d->info.incarnation, d->url, d->node_address);
     if (atomic_load(&d->recovery)) {
-        log_warn(&here, "ALARM the database was restored: nothing is created or destroyed until `conpaas director"
-                        " reconcile`");
+        log_warn(&here,
+                 "ALARM the database was restored: nothing is created or destroyed until `conpaas director"
+                 " reconcile`");
     }
     return 0;
 }

@@ -40,9 +40,9 @@ struct director {
     int n_clouds;
     struct director_cloud clouds[CLOUDS_MAX];
     struct limit *login_limit, *register_limit;
-    pthread_mutex_t artifacts; /* see artifact_lock */
-    sem_t hashing;  /* how many passwords are hashed at once */
-    char *url;      /* how people reach it, no slash at the end */
+    pthread_mutex_t artifacts;      /* see artifact_lock */
+    sem_t hashing;                  /* how many passwords are hashed at once */
+    char *url;                      /* how people reach it, no slash at the end */
     char *node_name, *node_address; /* name in the certificate, ADDRESS:PORT for nodes */
     int64_t started_ms;
     atomic_bool recovery; /* after a restore: nothing is created or destroyed */
@@ -62,7 +62,8 @@ struct director {
 int director_open(struct director *d, const char *config_path, struct err *e) WARN_UNUSED;
 /* Clouds, world, listeners, threads. */
 int director_start(struct director *d, struct err *e) WARN_UNUSED;
-/* Comes to an end in order: no new requests, those under way end, threads, store. Fine after a failed start. */
+/* Comes to an end in order: no new requests, those under way end, threads, store. Fine after a failed start.
+ */
 void director_stop(struct director *d);
 
 /* Something may be due earlier than the ticker thinks. */

@@ -1,6 +1,6 @@
 /*
- * The head decides: who asks, whether he may, and how much body is read. Everything that can refuse a request does so
- * before its body is taken, except wrong arguments.
+ * The head decides: who asks, whether he may, and how much body is read. Everything that can refuse a request
+ * does so before its body is taken, except wrong arguments.
  */
 #include "director/dispatch.h"
 
@@ -11,9 +11,9 @@
 #include "director/page.h"
 
 static const struct api_row *const tables[] = {
-    api_user_rows,    api_token_rows, api_credit_rows,  api_app_rows, api_service_rows,  api_node_rows,
-    api_code_rows,    api_config_rows, api_log_rows,    api_history_rows, api_operation_rows, api_director_rows,
-    api_catalog_rows,
+    api_user_rows,      api_token_rows,    api_credit_rows,  api_app_rows, api_service_rows,
+    api_node_rows,      api_code_rows,     api_config_rows,  api_log_rows, api_history_rows,
+    api_operation_rows, api_director_rows, api_catalog_rows,
 };
 
 api_handler api_find(const char *id)
@@ -73,8 +73,8 @@ static void thing_owner(struct director *d, enum call_thing thing, int64_t id, i
     }
 }
 
-int api_check_thing(struct director *d, const struct caller *who, enum call_thing thing, int64_t id, int64_t service,
-                    struct err *e)
+int api_check_thing(struct director *d, const struct caller *who, enum call_thing thing, int64_t id,
+                    int64_t service, struct err *e)
 {
     if (thing == THING_USER) {
         _cleanup_user_ struct user u = {0};
@@ -103,7 +103,8 @@ static int check_rank(const struct api_call *c, struct err *e)
     if (who == WHO_ADMIN && !c->caller.user.admin) {
         return err_set(e, ERR_FORBIDDEN, "only administrators may do this");
     }
-    return who > WHO_UNSET && who < WHO_MAX ? 0 : err_set(e, ERR_INTERNAL, "the call table does not say who may");
+    return who > WHO_UNSET && who < WHO_MAX ? 0
+                                            : err_set(e, ERR_INTERNAL, "the call table does not say who may");
 }
 
 /* Ids in the path, before the body; those elsewhere with the arguments. */
@@ -164,7 +165,8 @@ int dispatch_admit(void *arg, struct http_request *req, struct http_admission *r
     c->req = req;
     c->address = xstrdup(http_peer_address(req));
     int rc = call_match(http_method(req), http_path(req), &c->match, e);
-    if (rc < 0 || (rc = find_caller(c, e)) < 0 || (rc = check_rank(c, e)) < 0 || (rc = check_path(c, e)) < 0) {
+    if (rc < 0 || (rc = find_caller(c, e)) < 0 || (rc = check_rank(c, e)) < 0 ||
+        (rc = check_path(c, e)) < 0) {
         return rc;
     }
     if (c->match.call->guarded) {
@@ -190,7 +192,8 @@ static int hide_internal(const struct api_call *c, int rc, struct err *e)
         return rc;
     }
     log_error(&ctx, "%s: %s", c->match.call->id, e->message ? e->message : "failed");
-    return err_set_hint(e, ERR_INTERNAL, "the director's log says more", "the request failed inside the director");
+    return err_set_hint(e, ERR_INTERNAL, "the director's log says more",
+                        "the request failed inside the director");
 }
 
 int dispatch_handle(void *arg, struct http_request *req, struct err *e)
@@ -279,6 +282,6 @@ int api_accept(struct api_call *c, struct txn *x, struct change *change, const c
     _cleanup_op_row_ struct op_row row = {0};
     bool have = op && store_op(c->d->store, op, &row, NULL) == 0;
     json_t *operation = have ? object_operation(c->d, x->slot, &row) : json_null();
-    return api_reply(c, json_pack("{s:o, s:o}", "operation", operation, "service",
-                                  object_service(c->d, x->slot, x->sv)));
+    return api_reply(
+        c, json_pack("{s:o, s:o}", "operation", operation, "service", object_service(c->d, x->slot, x->sv)));
 }

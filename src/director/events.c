@@ -16,7 +16,7 @@ struct stream {
     int64_t last;   /* id of the last history line */
     uint64_t pulse; /* of the last look */
     bool began;
-    json_t *told;   /* "service:5" -> canonical text */
+    json_t *told; /* "service:5" -> canonical text */
 };
 
 static void stream_free(void *arg)
@@ -81,7 +81,8 @@ static void tell_gone(struct stream *s, struct buf *out, const json_t *now)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(s->told, key, value) {
+    json_object_foreach(s->told, key, value)
+    {
         if (json_object_get(now, key)) {
             continue;
         }
@@ -136,11 +137,13 @@ static int next(void *arg, struct buf *out)
     int64_t until = clock_mono_ms() + QUIET_MS;
     int rc = 0;
     slot_lock(s->slot);
-    while (s->began && s->pulse == s->slot->pulse && !s->slot->gone && clock_mono_ms() < until && !s->d->stopping) {
+    while (s->began && s->pulse == s->slot->pulse && !s->slot->gone && clock_mono_ms() < until &&
+           !s->d->stopping) {
         slot_wait(s->slot, until);
     }
     if (s->slot->gone || s->d->stopping) {
-        _cleanup_json_ json_t *gone = json_pack("{s:s, s:I}", "kind", "app", "id", (json_int_t)s->slot->row.app.id);
+        _cleanup_json_ json_t *gone =
+            json_pack("{s:s, s:I}", "kind", "app", "id", (json_int_t)s->slot->row.app.id);
         (void)tell_history(s, out);
         if (s->slot->gone && s->began) {
             add_event(out, "gone", 0, gone);

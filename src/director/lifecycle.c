@@ -21,8 +21,8 @@ static int check_app_quota(struct director *d, int64_t owner, struct err *e)
 }
 
 /* A slot with an open transaction that has written the application's row; not in the world yet. Locked. */
-static int begin_app(struct director *d, const struct new_app *n, bool own, struct slot **ret, struct txn **ret_x,
-                     struct err *e)
+static int begin_app(struct director *d, const struct new_app *n, bool own, struct slot **ret,
+                     struct txn **ret_x, struct err *e)
 {
     const char *cloud = NULL;
     int rc = check_app_quota(d, n->owner, e);
@@ -93,8 +93,8 @@ static int add_settings(struct director *d, const struct service *v, int64_t now
     return rc < 0 ? rc : store_settings_add(d->store, v->id, v->want.settings, values, now_ms, e);
 }
 
-static int add_default_code(struct director *d, const struct service *v, const struct artifact *a, int64_t now_ms,
-                            struct err *e)
+static int add_default_code(struct director *d, const struct service *v, const struct artifact *a,
+                            int64_t now_ms, struct err *e)
 {
     if (!v->type->code) {
         return 0;
@@ -104,16 +104,17 @@ static int add_default_code(struct director *d, const struct service *v, const s
         .service = v->id,
         .size = a->size,
         .created_ms = now_ms,
-        .name = (char *)(uintptr_t)"code-default",
-        .filename = (char *)(uintptr_t)"code-default.tar",
-        .description = (char *)(uintptr_t)"Initial version",
-        .format = (char *)(uintptr_t)"tar",
+        .name = (char *)(uintptr_t) "code-default",
+        .filename = (char *)(uintptr_t) "code-default.tar",
+        .description = (char *)(uintptr_t) "Initial version",
+        .format = (char *)(uintptr_t) "tar",
     };
     (void)str_copy(code.sha256, sizeof(code.sha256), a->sha256);
     return store_version_add(d->store, &code, e);
 }
 
-static struct slot_service *service_new(struct director *d, struct txn *x, const struct new_service *n, const char *cloud)
+static struct slot_service *service_new(struct director *d, struct txn *x, const struct new_service *n,
+                                        const char *cloud)
 {
     struct slot_service *sv = xcalloc(1, sizeof(*sv));
     struct service *v = &sv->row.service;
@@ -135,8 +136,8 @@ static struct slot_service *service_new(struct director *d, struct txn *x, const
     return sv;
 }
 
-static int write_service(struct director *d, struct txn *x, const struct slot_service *sv, const struct artifact *a,
-                         const struct new_service *n, struct err *e)
+static int write_service(struct director *d, struct txn *x, const struct slot_service *sv,
+                         const struct artifact *a, const struct new_service *n, struct err *e)
 {
     const struct service *v = &sv->row.service;
     int rc = store_service_add(d->store, &sv->row, e);
@@ -154,11 +155,13 @@ static int check_room(const struct slot *s, struct err *e)
     if (s->row.app.deleting) {
         return err_set(e, ERR_STATE, "the application is being deleted");
     }
-    return s->n < SERVICES_MAX ? 0 : err_set(e, ERR_QUOTA, "an application has at most %d services", SERVICES_MAX);
+    return s->n < SERVICES_MAX
+               ? 0
+               : err_set(e, ERR_QUOTA, "an application has at most %d services", SERVICES_MAX);
 }
 
-static int open_app(struct director *d, const struct new_service *n, struct slot **slot, bool *own, struct txn **ret,
-                    struct err *e)
+static int open_app(struct director *d, const struct new_service *n, struct slot **slot, bool *own,
+                    struct txn **ret, struct err *e)
 {
     if (*slot) {
         int rc = check_room(*slot, e);
@@ -223,7 +226,8 @@ static bool last_of_own(const struct slot *s, const struct slot_service *v)
     return s->row.own && s->n == 1 && s->services[0] == v;
 }
 
-int lifecycle_delete_service(struct director *d, struct slot *s, struct slot_service *v, const char *actor, struct err *e)
+int lifecycle_delete_service(struct director *d, struct slot *s, struct slot_service *v, const char *actor,
+                             struct err *e)
 {
     _cleanup_(txn_freep) struct txn *x = NULL;
     int rc = txn_begin(d, s, v, &x, e);
@@ -304,7 +308,8 @@ int lifecycle_sweep(struct director *d, struct slot *s, struct err *e)
     if (s->gone) {
         return 0;
     }
-    if (s->row.app.deleting && (rc = mark_services(d, s, e)) < 0) { /* a crash may have come between the two marks */
+    if (s->row.app.deleting &&
+        (rc = mark_services(d, s, e)) < 0) { /* a crash may have come between the two marks */
         return rc;
     }
     for (int i = s->n - 1; i >= 0 && rc >= 0; i--) {

@@ -11,11 +11,12 @@ struct new_app {
     const char *name, *cloud;
     const char *actor;
 };
-int lifecycle_new_app(struct director *d, const struct new_app *n, struct slot **ret, struct err *e) WARN_UNUSED;
+int lifecycle_new_app(struct director *d, const struct new_app *n, struct slot **ret,
+                      struct err *e) WARN_UNUSED;
 
-/* A new service in the locked application, or with slot NULL in one of its own that is made with it (and returned
- * locked in *slot). Settings, secrets, default code and the manager come in the same transaction. The artifacts are
- * locked by the caller, before the slot. */
+/* A new service in the locked application, or with slot NULL in one of its own that is made with it (and
+ * returned locked in *slot). Settings, secrets, default code and the manager come in the same transaction.
+ * The artifacts are locked by the caller, before the slot. */
 struct new_service {
     const struct service_type *type;
     const char *name, *cloud, *actor;
@@ -25,9 +26,9 @@ int lifecycle_new_service(struct director *d, const struct new_service *n, struc
                           struct slot_service **ret, struct err *e) WARN_UNUSED;
 
 /* The service is to go; its application too when it was made for it. Slot is locked. */
-int lifecycle_delete_service(struct director *d, struct slot *s, struct slot_service *v, const char *actor, struct err *e)
-    WARN_UNUSED;
+int lifecycle_delete_service(struct director *d, struct slot *s, struct slot_service *v, const char *actor,
+                             struct err *e) WARN_UNUSED;
 int lifecycle_delete_app(struct director *d, struct slot *s, const char *actor, struct err *e) WARN_UNUSED;
-/* Removes what was to go and has no nodes any more: services, then the application (s->gone then). Idempotent; slot is
- * locked. */
+/* Removes what was to go and has no nodes any more: services, then the application (s->gone then).
+ * Idempotent; slot is locked. */
 int lifecycle_sweep(struct director *d, struct slot *s, struct err *e) WARN_UNUSED;

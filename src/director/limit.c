@@ -1,5 +1,6 @@
 /*
- * The table is 4096 entries in sets of 8; a full set forgets the fullest bucket, which is the one that says least.
+ * The table is 4096 entries in sets of 8; a full set forgets the fullest bucket, which is the one that says
+ * least.
  */
 #include "director/limit.h"
 

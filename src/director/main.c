@@ -57,7 +57,10 @@ static int drop_root(const struct config *c, struct err *e)
 static int open_log(const struct config *c, struct err *e)
 {
     static const char *const levels[] = {
-        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+        [LOG_ERROR] = "error",
+        [LOG_WARN] = "warn",
+        [LOG_INFO] = "info",
+        [LOG_DEBUG] = "debug",
     };
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
         if (!str_eq(levels[i], c->log_level)) {

@@ -22,8 +22,8 @@ static struct node *find_node(struct slot *s, int64_t id, struct slot_service **
     return n;
 }
 
-static int locked_node(struct director *d, int64_t app, int64_t id, struct slot **ret, struct slot_service **ret_service,
-                       struct node **ret_node, struct err *e)
+static int locked_node(struct director *d, int64_t app, int64_t id, struct slot **ret,
+                       struct slot_service **ret_service, struct node **ret_node, struct err *e)
 {
     struct slot *s = NULL;
     if (world_app(d->world, app, &s, NULL) < 0) {
@@ -46,10 +46,22 @@ struct enrol_args {
     const char *token, *csr;
 };
 static const struct json_field enrol_fields[] = {
-    {.name = "node", .kind = JSON_F_INT, .offset = offsetof(struct enrol_args, node), .required = true, .min = 1,
+    {.name = "node",
+     .kind = JSON_F_INT,
+     .offset = offsetof(struct enrol_args, node),
+     .required = true,
+     .min = 1,
      .max = INT64_MAX},
-    {.name = "token", .kind = JSON_F_STRING, .offset = offsetof(struct enrol_args, token), .required = true, .max = 256},
-    {.name = "csr", .kind = JSON_F_STRING, .offset = offsetof(struct enrol_args, csr), .required = true, .max = CSR_MAX},
+    {.name = "token",
+     .kind = JSON_F_STRING,
+     .offset = offsetof(struct enrol_args, token),
+     .required = true,
+     .max = 256},
+    {.name = "csr",
+     .kind = JSON_F_STRING,
+     .offset = offsetof(struct enrol_args, csr),
+     .required = true,
+     .max = CSR_MAX},
     {0},
 };
 
@@ -62,8 +74,9 @@ static int reply_certificate(struct node_call *c, const char *pem)
 static int another_key(struct node_call *c, const struct node_row *row, struct err *e)
 {
     struct log_ctx ctx = {.logger = "director.nodes", .app = row->app, .node = row->node.id};
-    _cleanup_free_ char *text = str_printf("node %lld: its enrolment token was used again, with another key, from %s",
-                                           (long long)row->node.id, http_peer_address(c->req));
+    _cleanup_free_ char *text =
+        str_printf("node %lld: its enrolment token was used again, with another key, from %s",
+                   (long long)row->node.id, http_peer_address(c->req));
     log_warn(&ctx, "ALARM %s", text);
     if (store_begin(c->d->store, NULL) == 0) {
         if (store_alarm(c->d->store, row->app, clock_steady_ms(), text, NULL) < 0) {
@@ -76,8 +89,8 @@ static int another_key(struct node_call *c, const struct node_row *row, struct e
 }
 
 /* First use: certificate, token, and the node's status in one transaction. */
-static int enrol_now(struct node_call *c, const struct node_row *row, const struct enrol_args *a, const char *key_id,
-                     char **ret_pem, struct err *e)
+static int enrol_now(struct node_call *c, const struct node_row *row, const struct enrol_args *a,
+                     const char *key_id, char **ret_pem, struct err *e)
 {
     struct director *d = c->d;
     _cleanup_slot_ struct slot *s = NULL;
@@ -97,7 +110,8 @@ static int enrol_now(struct node_call *c, const struct node_row *row, const stru
     x->wrote = true;
     if ((rc = truth_enrolled(&x->t, a->node, "", address, e)) < 0 ||
         (rc = ca_sign_node(d->ca, d->store, kind, row->app, a->node, a->csr, x->now_ms, &pem, e)) < 0 ||
-        (rc = store_enrolment_use(d->store, a->node, key_id, pem, x->now_ms, e)) < 0 || (rc = txn_commit(x, e)) < 0) {
+        (rc = store_enrolment_use(d->store, a->node, key_id, pem, x->now_ms, e)) < 0 ||
+        (rc = txn_commit(x, e)) < 0) {
         return rc;
     }
     *ret_pem = TAKE_PTR(pem);
@@ -115,7 +129,8 @@ int node_enrol(struct node_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    if (store_enrolment(c->d->store, a.node, a.token, &used, e) < 0 || store_node(c->d->store, a.node, &row, e) < 0) {
+    if (store_enrolment(c->d->store, a.node, a.token, &used, e) < 0 ||
+        store_node(c->d->store, a.node, &row, e) < 0) {
         return err_set(e, ERR_FORBIDDEN, "the enrolment token is not valid for this node");
     }
     if ((rc = tls_csr_key_id(a.csr, key_id, e)) < 0) {
@@ -140,7 +155,10 @@ int node_renew(struct node_call *c, struct err *e)
     struct node *n = NULL;
     struct enrol_args a = {0};
     static const struct json_field fields[] = {
-        {.name = "csr", .kind = JSON_F_STRING, .offset = offsetof(struct enrol_args, csr), .required = true,
+        {.name = "csr",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct enrol_args, csr),
+         .required = true,
          .max = CSR_MAX},
         {0},
     };
@@ -149,8 +167,8 @@ int node_renew(struct node_call *c, struct err *e)
         (rc = store_begin(d->store, e)) < 0) {
         return rc;
     }
-    if ((rc = ca_sign_node(d->ca, d->store, c->peer.kind, c->peer.app, c->peer.node, a.csr, clock_steady_ms(), &pem,
-                           e)) < 0) {
+    if ((rc = ca_sign_node(d->ca, d->store, c->peer.kind, c->peer.app, c->peer.node, a.csr, clock_steady_ms(),
+                           &pem, e)) < 0) {
         store_abort(d->store);
         return rc == ERR_EXISTS ? rc : err_set(e, ERR_INVALID, "the certificate request cannot be signed");
     }

@@ -1,6 +1,6 @@
 /*
- * The nodes' listener (doc/PROTOCOL.md section 2): enrolment, agents, managers.  The peer is the name in its client
- * certificate; nothing in a request says who it is from.
+ * The nodes' listener (doc/PROTOCOL.md section 2): enrolment, agents, managers.  The peer is the name in its
+ * client certificate; nothing in a request says who it is from.
  */
 #pragma once
 

@@ -15,13 +15,13 @@ struct args {
     const char *why, *fact, *outcome, *nonce, *text, *error;
     json_t *counts, *value, *services, *log;
 };
-#define INT_FIELD(n)                                                                                                   \
-    {                                                                                                                  \
-        .name = #n, .kind = JSON_F_INT, .offset = offsetof(struct args, n)                                             \
+#define INT_FIELD(n)                                                                                         \
+    {                                                                                                        \
+        .name = #n, .kind = JSON_F_INT, .offset = offsetof(struct args, n)                                   \
     }
-#define TEXT_FIELD(n, longest)                                                                                         \
-    {                                                                                                                  \
-        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = longest                          \
+#define TEXT_FIELD(n, longest)                                                                               \
+    {                                                                                                        \
+        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = longest                \
     }
 static const struct json_field fields[] = {
     INT_FIELD(epoch),
@@ -42,7 +42,10 @@ static const struct json_field fields[] = {
     TEXT_FIELD(error, 4096),
     {.name = "counts", .kind = JSON_F_OBJECT, .offset = offsetof(struct args, counts), .max = ROLES_MAX},
     {.name = "value", .kind = JSON_F_OBJECT, .offset = offsetof(struct args, value), .max = 16},
-    {.name = "services", .kind = JSON_F_ARRAY, .offset = offsetof(struct args, services), .max = SERVICES_MAX},
+    {.name = "services",
+     .kind = JSON_F_ARRAY,
+     .offset = offsetof(struct args, services),
+     .max = SERVICES_MAX},
     {.name = "log", .kind = JSON_F_ARRAY, .offset = offsetof(struct args, log), .max = 1000},
     {0},
 };
@@ -74,7 +77,8 @@ static int begin(struct node_call *c, struct args *a, struct slot **ret, struct 
     return 0;
 }
 
-static int begin_service(struct node_call *c, struct args *a, struct slot **ret, struct txn **ret_x, struct err *e)
+static int begin_service(struct node_call *c, struct args *a, struct slot **ret, struct txn **ret_x,
+                         struct err *e)
 {
     int rc = begin(c, a, ret, e);
     if (rc < 0) {
@@ -118,7 +122,8 @@ int manager_register(struct node_call *c, struct err *e)
         (rc = truth_register(&x->t, c->peer.node, a.nonce, &epoch, e)) < 0 || (rc = txn_commit(x, e)) < 0) {
         return rc;
     }
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "lease_ms", (json_int_t)LEASE_MS);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:I, s:I}", "epoch", (json_int_t)epoch, "lease_ms", (json_int_t)LEASE_MS);
     return http_reply_json(c->req, 200, body);
 }
 
@@ -148,8 +153,8 @@ int manager_view(struct node_call *c, struct err *e)
         return rc;
     }
     _cleanup_json_ json_t *body =
-        json_pack("{s:I, s:I, s:o, s:o}", "txn", (json_int_t)s->row.app.txn, "lease_ms", (json_int_t)LEASE_MS, "view",
-                  view ? view : json_null(), "queries", questions_give(s, a.epoch));
+        json_pack("{s:I, s:I, s:o, s:o}", "txn", (json_int_t)s->row.app.txn, "lease_ms", (json_int_t)LEASE_MS,
+                  "view", view ? view : json_null(), "queries", questions_give(s, a.epoch));
     return http_reply_json(c->req, 200, body);
 }
 
@@ -158,7 +163,8 @@ static int read_counts(const struct service_type *t, const json_t *j, int counts
     const char *role;
     json_t *value;
     memset(counts, 0, ROLES_MAX * sizeof(counts[0]));
-    json_object_foreach((json_t *)j, role, value) {
+    json_object_foreach((json_t *)j, role, value)
+    {
         int r = service_type_role(t, role);
         int64_t n = json_integer_value(value);
         if (r < 0 || !json_is_integer(value) || n < 0 || n > NODES_MAX) {
@@ -234,7 +240,8 @@ int manager_finish(struct node_call *c, struct err *e)
     return end(c, x, rc, e);
 }
 
-static int take_converged(struct node_call *c, struct slot *s, struct slot_service *v, bool converged, struct err *e)
+static int take_converged(struct node_call *c, struct slot *s, struct slot_service *v, bool converged,
+                          struct err *e)
 {
     const struct service *now = &v->row.service;
     if (now->converged == (converged && now->want.run == RUN_RUNNING) && !(converged && now->in_error)) {
@@ -260,7 +267,8 @@ int manager_report(struct node_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    json_array_foreach(a.services, i, j) {
+    json_array_foreach(a.services, i, j)
+    {
         struct slot_service *v = slot_service(s, json_int(j, "service", 0));
         if (!v) {
             continue;

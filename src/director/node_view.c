@@ -18,9 +18,9 @@ static int add_versions(struct director *d, json_t *o, int64_t service, struct e
     }
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I, s:s}", "id", (json_int_t)v[i].id, "name", v[i].name,
-                                              "sha256", v[i].sha256, "size", (json_int_t)v[i].size, "format",
-                                              v[i].format));
+        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I, s:s}", "id", (json_int_t)v[i].id, "name",
+                                              v[i].name, "sha256", v[i].sha256, "size", (json_int_t)v[i].size,
+                                              "format", v[i].format));
     }
     versions_free(v, n);
     json_object_set_new(o, "versions", list);
@@ -55,12 +55,14 @@ static int add_settings(struct director *d, json_t *o, const struct service *v, 
     return rc < 0 ? rc : 0;
 }
 
-static int one_service(struct director *d, const struct service *v, bool credit_ok, json_t **ret, struct err *e)
+static int one_service(struct director *d, const struct service *v, bool credit_ok, json_t **ret,
+                       struct err *e)
 {
     _cleanup_json_ json_t *o = service_to_json(v);
     json_t *secrets = NULL;
     int rc = add_versions(d, o, v->id, e);
-    if (rc < 0 || (rc = add_settings(d, o, v, e)) < 0 || (rc = store_secrets(d->store, v->id, &secrets, e)) < 0) {
+    if (rc < 0 || (rc = add_settings(d, o, v, e)) < 0 ||
+        (rc = store_secrets(d->store, v->id, &secrets, e)) < 0) {
         return rc;
     }
     json_object_set_new(o, "secrets", secrets);
@@ -84,8 +86,8 @@ int node_view(struct director *d, struct slot *s, json_t **ret, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    *ret = json_pack("{s:I, s:I, s:I, s:O}", "txn", (json_int_t)s->row.app.txn, "app", (json_int_t)s->row.app.id, "now",
-                     (json_int_t)clock_steady_ms(), "services", services);
+    *ret = json_pack("{s:I, s:I, s:I, s:O}", "txn", (json_int_t)s->row.app.txn, "app",
+                     (json_int_t)s->row.app.id, "now", (json_int_t)clock_steady_ms(), "services", services);
     return 0;
 }
 
@@ -101,7 +103,8 @@ static void add_engines(struct sums *sum, const json_t *metrics)
 {
     const char *engine;
     json_t *m;
-    json_object_foreach((json_t *)metrics, engine, m) {
+    json_object_foreach((json_t *)metrics, engine, m)
+    {
         const json_t *requests = json_object_get(m, "requests");
         if (!json_is_number(requests) || !json_object_get(m, "bytes_out")) {
             continue;
@@ -123,7 +126,8 @@ static void sum_up(const json_t *performance, struct sums *ret)
     size_t i;
     json_t *n;
     *ret = (struct sums){0};
-    json_array_foreach(json_object_get(performance, "nodes"), i, n) {
+    json_array_foreach(json_object_get(performance, "nodes"), i, n)
+    {
         add_engines(ret, json_object_get(n, "metrics"));
     }
 }
@@ -142,10 +146,11 @@ static void take_rates(struct live *l, const struct sums *now, int64_t now_ms)
     }
     if (l->base_ms && ms < 10 * SAMPLE_MS) {
         json_decref(l->rates);
-        l->rates = json_pack("{s:f, s:f, s:f, s:f}", "request_rate", per_second(now->requests, l->base_requests, ms),
-                             "error_rate", per_second(now->errors, l->base_errors, ms), "throughput",
-                             per_second(now->bytes, l->base_bytes, ms), "response_time",
-                             now->served > 0 ? now->busy_ms / now->served : 0.0);
+        l->rates =
+            json_pack("{s:f, s:f, s:f, s:f}", "request_rate", per_second(now->requests, l->base_requests, ms),
+                      "error_rate", per_second(now->errors, l->base_errors, ms), "throughput",
+                      per_second(now->bytes, l->base_bytes, ms), "response_time",
+                      now->served > 0 ? now->busy_ms / now->served : 0.0);
         l->rates_ms = now_ms;
     }
     l->base_requests = now->requests;

@@ -70,7 +70,8 @@ static const json_t *reported(const struct slot_service *v, int64_t node)
     const json_t *nodes = v ? json_object_get(v->live.performance, "nodes") : NULL;
     size_t i;
     json_t *n;
-    json_array_foreach(nodes, i, n) {
+    json_array_foreach(nodes, i, n)
+    {
         if (json_int(n, "node", 0) == node) {
             return n;
         }
@@ -101,12 +102,14 @@ static json_t *node_health(const json_t *report)
     const json_t *why = json_object_get(report, "why");
     const char *role;
     json_t *word;
-    json_object_foreach(json_object_get(report, "health"), role, word) {
+    json_object_foreach(json_object_get(report, "health"), role, word)
+    {
         _cleanup_free_ char *state = xstrdup(json_string_value(word) ? json_string_value(word) : "none");
         for (char *p = state; *p; p++) {
             *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
         }
-        put(health, role, json_pack("{s:s, s:o}", "state", state, "why", object_text(json_str(why, role, ""))));
+        put(health, role,
+            json_pack("{s:s, s:o}", "state", state, "why", object_text(json_str(why, role, ""))));
     }
     return health;
 }
@@ -115,7 +118,8 @@ static void add_log(json_t *logs, const char *name)
 {
     size_t i;
     json_t *have;
-    json_array_foreach(logs, i, have) {
+    json_array_foreach(logs, i, have)
+    {
         if (str_eq(json_string_value(have), name)) {
             return;
         }
@@ -308,8 +312,8 @@ json_t *object_service(struct director *d, struct slot *s, struct slot_service *
 
 static json_t *step(const char *title, const char *state, int64_t started, int64_t ended)
 {
-    return json_pack("{s:s, s:s, s:I, s:o}", "title", title, "state", state, "started", (json_int_t)started, "ended",
-                     object_time(ended));
+    return json_pack("{s:s, s:s, s:I, s:o}", "title", title, "state", state, "started", (json_int_t)started,
+                     "ended", object_time(ended));
 }
 
 /* What was noted of the service while the operation ran, and what it waits for now. */
@@ -320,8 +324,8 @@ static json_t *steps_of(struct director *d, struct slot *s, const struct op_row 
     size_t n = 0;
     bool active = o->op.state == OP_ACTIVE;
     int64_t at = o->op.born_ms;
-    if (store_events_between(d->store, o->app, o->service, o->op.born_ms, active ? INT64_MAX : o->ended_ms, &ev, &n,
-                             NULL) < 0) {
+    if (store_events_between(d->store, o->app, o->service, o->op.born_ms, active ? INT64_MAX : o->ended_ms,
+                             &ev, &n, NULL) < 0) {
         return steps;
     }
     for (size_t i = 0; i < n; i++) {
@@ -334,7 +338,8 @@ static json_t *steps_of(struct director *d, struct slot *s, const struct op_row 
     struct slot_service *v = s ? slot_service(s, o->service) : NULL;
     if (active) {
         const char *waits = v ? json_str(v->live.performance, "waits_for", "") : "";
-        json_array_append_new(steps, step(*waits ? waits : "waiting for the application's manager", "ACTIVE", at, 0));
+        json_array_append_new(
+            steps, step(*waits ? waits : "waiting for the application's manager", "ACTIVE", at, 0));
     } else if (o->op.state == OP_FAILED) {
         json_array_append_new(steps, step(o->op.why[0] ? o->op.why : "failed", "FAILED", at, o->ended_ms));
     }
@@ -421,17 +426,20 @@ json_t *object_cloud(struct director *d, const struct director_cloud *c)
 
 static json_t *object_role(const struct role_def *r)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", r->name, "title", r->title, "min", r->min, "start", r->start,
-                     "max", r->max);
+    return json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", r->name, "title", r->title, "min", r->min, "start",
+                     r->start, "max", r->max);
 }
 
 static json_t *object_setting(const struct setting_def *s)
 {
     static const char *const kinds[] = {
-        [SETTING_INT] = "int", [SETTING_SIZE] = "size", [SETTING_ON_OFF] = "on_off", [SETTING_WORDS] = "words",
+        [SETTING_INT] = "int",
+        [SETTING_SIZE] = "size",
+        [SETTING_ON_OFF] = "on_off",
+        [SETTING_WORDS] = "words",
     };
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "name", s->name, "kind", kinds[s->kind], "default", s->fallback,
-                     "min", (json_int_t)s->min, "max", (json_int_t)s->max, "help", s->help);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "name", s->name, "kind", kinds[s->kind], "default",
+                     s->fallback, "min", (json_int_t)s->min, "max", (json_int_t)s->max, "help", s->help);
 }
 
 json_t *object_type(const struct service_type *t)

@@ -1,13 +1,13 @@
 /*
- * The objects of the API (src/api/objects.c) made from the truth.  Every function returns a new reference; those that
- * take a slot need it locked.
+ * The objects of the API (src/api/objects.c) made from the truth.  Every function returns a new reference;
+ * those that take a slot need it locked.
  */
 #pragma once
 
 #include "director/director.h"
 
-json_t *object_time(int64_t ms);           /* null for 0 */
-json_t *object_text(const char *s);        /* null for NULL and "" */
+json_t *object_time(int64_t ms);    /* null for 0 */
+json_t *object_text(const char *s); /* null for NULL and "" */
 json_t *object_user(const struct user *u);
 json_t *object_app(struct director *d, struct slot *s);
 json_t *object_service(struct director *d, struct slot *s, struct slot_service *v);

@@ -1,6 +1,6 @@
 /*
- * Static files from web_dir, found beneath it without following links.  The headers allow the page its own files and
- * nothing else.
+ * Static files from web_dir, found beneath it without following links.  The headers allow the page its own
+ * files and nothing else.
  */
 #include "director/page.h"
 
@@ -12,10 +12,17 @@
 static const struct {
     const char *suffix, *type;
 } types[] = {
-    {".html", "text/html; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-    {".js", "text/javascript; charset=utf-8"}, {".mjs", "text/javascript; charset=utf-8"},
-    {".json", "application/json"}, {".svg", "image/svg+xml"}, {".png", "image/png"}, {".ico", "image/x-icon"},
-    {".woff2", "font/woff2"}, {".txt", "text/plain; charset=utf-8"}, {".map", "application/json"},
+    {".html", "text/html; charset=utf-8"},
+    {".css", "text/css; charset=utf-8"},
+    {".js", "text/javascript; charset=utf-8"},
+    {".mjs", "text/javascript; charset=utf-8"},
+    {".json", "application/json"},
+    {".svg", "image/svg+xml"},
+    {".png", "image/png"},
+    {".ico", "image/x-icon"},
+    {".woff2", "font/woff2"},
+    {".txt", "text/plain; charset=utf-8"},
+    {".map", "application/json"},
 };
 
 static const char welcome[] =
@@ -23,14 +30,16 @@ static const char welcome[] =
     "<h1>ConPaaS</h1>\n<p>This is the director of a ConPaaS installation.</p>\n"
     "<p>The API answers at <a href=\"/v1/version\">/v1/version</a>; the certificate authority is at"
     " <a href=\"/v1/ca\">/v1/ca</a>.</p>\n"
-    "<p>On the command line: <code>conpaas login URL</code>, then <code>conpaas --help</code>.</p>\n</body></html>\n";
+    "<p>On the command line: <code>conpaas login URL</code>, then <code>conpaas "
+    "--help</code>.</p>\n</body></html>\n";
 
 static void strict_headers(struct http_request *req)
 {
-    http_set_header(req, "Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
-                    " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self';"
-                    " frame-ancestors 'none'");
+    http_set_header(
+        req, "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+        " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'none'");
     http_set_header(req, "Referrer-Policy", "no-referrer");
     http_set_header(req, "X-Frame-Options", "DENY");
     http_set_header(req, "Cross-Origin-Opener-Policy", "same-origin");

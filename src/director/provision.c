@@ -31,7 +31,8 @@ struct worker {
 
 static bool same(const struct job *a, const struct job *b)
 {
-    return a->app == b->app && a->leaks_of == b->leaks_of && a->task.node == b->task.node && a->task.step == b->task.step;
+    return a->app == b->app && a->leaks_of == b->leaks_of && a->task.node == b->task.node &&
+           a->task.step == b->task.step;
 }
 
 static void add(struct director *d, const struct job *j)
@@ -76,8 +77,9 @@ static int copy_target(struct director *d, const struct job *j, struct target *r
         return -1;
     }
     struct slot_service *v = j->task.service ? slot_service(s, j->task.service) : NULL;
-    const struct node *n = v ? service_node(&v->row.service, j->task.node)
-                             : j->task.service ? NULL : app_node(&s->row.app, j->task.node);
+    const struct node *n = v                 ? service_node(&v->row.service, j->task.node)
+                           : j->task.service ? NULL
+                                             : app_node(&s->row.app, j->task.node);
     if (!n) {
         return -1;
     }
@@ -89,20 +91,21 @@ static int copy_target(struct director *d, const struct job *j, struct target *r
 static char *user_data(struct director *d, const struct job *j, const struct target *t)
 {
     _cleanup_free_ char *token = ca_enrol_token(d->ca, t->node.id, t->node.token);
-    _cleanup_json_ json_t *o = json_pack(
-        "{s:s, s:I, s:I, s:s, s:{s:s, s:s}, s:s, s:s}", "installation", d->info.name, "node", (json_int_t)t->node.id,
-        "app", (json_int_t)j->app, "kind", j->task.service ? "agent" : "manager", "director", "name", d->node_name,
-        "address", d->node_address, "ca", ca_certificate(d->ca), "token", token);
+    _cleanup_json_ json_t *o =
+        json_pack("{s:s, s:I, s:I, s:s, s:{s:s, s:s}, s:s, s:s}", "installation", d->info.name, "node",
+                  (json_int_t)t->node.id, "app", (json_int_t)j->app, "kind",
+                  j->task.service ? "agent" : "manager", "director", "name", d->node_name, "address",
+                  d->node_address, "ca", ca_certificate(d->ca), "token", token);
     mem_wipe(token, strlen(token));
     return json_text(o);
 }
 
-static int call_create(struct director *d, struct director_cloud *c, const struct job *j, const struct target *t,
-                       struct cloud_machine *m, struct err *e)
+static int call_create(struct director *d, struct director_cloud *c, const struct job *j,
+                       const struct target *t, struct cloud_machine *m, struct err *e)
 {
     _cleanup_free_ char *data = user_data(d, j, t);
-    _cleanup_free_ char *name = str_printf("cps-u%lld-a%lld-n%lld", (long long)t->owner, (long long)j->app,
-                                           (long long)t->node.id);
+    _cleanup_free_ char *name =
+        str_printf("cps-u%lld-a%lld-n%lld", (long long)t->owner, (long long)j->app, (long long)t->node.id);
     struct cloud_spec spec = {.user_data = data};
     (void)str_copy(spec.token, sizeof(spec.token), t->node.token);
     (void)str_copy(spec.name, sizeof(spec.name), name);
@@ -112,8 +115,8 @@ static int call_create(struct director *d, struct director_cloud *c, const struc
     return rc;
 }
 
-static int call_cloud(struct director *d, struct director_cloud *c, const struct job *j, const struct target *t,
-                      struct cloud_machine *m, struct err *e)
+static int call_cloud(struct director *d, struct director_cloud *c, const struct job *j,
+                      const struct target *t, struct cloud_machine *m, struct err *e)
 {
     const struct cloud_driver *driver = c->cloud.driver;
     switch (j->task.step) {
@@ -161,8 +164,8 @@ static void feed_back(struct director *d, const struct job *j, const struct clou
 }
 
 static const char *const step_names[] = {
-    [STEP_NONE] = "none", [STEP_CREATE] = "create", [STEP_FIND] = "find", [STEP_POLL] = "poll",
-    [STEP_TERMINATE] = "terminate",
+    [STEP_NONE] = "none", [STEP_CREATE] = "create",       [STEP_FIND] = "find",
+    [STEP_POLL] = "poll", [STEP_TERMINATE] = "terminate",
 };
 
 static void do_task(struct director *d, const struct job *j)
@@ -174,7 +177,8 @@ static void do_task(struct director *d, const struct job *j)
         return;
     }
     struct director_cloud *c = director_cloud(d, t.node.cloud);
-    struct log_ctx ctx = {.logger = "director.provision", .app = j->app, .service = j->task.service, .node = t.node.id};
+    struct log_ctx ctx = {
+        .logger = "director.provision", .app = j->app, .service = j->task.service, .node = t.node.id};
     struct cloud_outcome o = {.step = j->task.step, .result = CLOUD_RETRY};
     if (!c || !c->available) {
         err_set(&e, CLOUD_RETRY, "cloud %s is not available%s%s", t.node.cloud, c && c->reason ? ": " : "",
@@ -185,7 +189,10 @@ static void do_task(struct director *d, const struct job *j)
     }
     (void)str_copy(o.cloud_id, sizeof(o.cloud_id), m.id);
     (void)str_copy(o.address, sizeof(o.address), m.address);
-    (void)str_copy(o.why, sizeof(o.why), o.result == CLOUD_OK ? "" : e.message ? e.message : cloud_result_word(o.result));
+    (void)str_copy(o.why, sizeof(o.why),
+                   o.result == CLOUD_OK ? ""
+                   : e.message          ? e.message
+                                        : cloud_result_word(o.result));
     o.gone = o.step == STEP_POLL && o.result == CLOUD_OK && m.state == CLOUD_M_GONE;
     if (o.result != CLOUD_OK && o.result != CLOUD_NOTFOUND) {
         log_warn(&ctx, "%s: %s: %s", step_names[o.step], cloud_result_word(o.result), o.why);
@@ -206,7 +213,8 @@ static void look_up(struct director *d, const struct cloud_machine *m, struct le
     ret->other_cloud_id = ret->known && row.node.cloud_id[0] && !str_eq(row.node.cloud_id, m->id);
 }
 
-static void remove_leaks(struct director *d, struct director_cloud *c, const struct cloud_machine *m, size_t n)
+static void remove_leaks(struct director *d, struct director_cloud *c, const struct cloud_machine *m,
+                         size_t n)
 {
     struct log_ctx ctx = {.logger = "director.leaks"};
     _cleanup_err_ struct err e = {0};
@@ -223,8 +231,8 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
         if (kill[i] && m[i].state != CLOUD_M_GONE) {
             _cleanup_err_ struct err why = {0};
             int rc = c->cloud.driver->terminate(c->cloud.handle, m[i].id, &why);
-            log_warn(&ctx, "cloud %s: machine %s belongs to nothing%s%s", c->name, m[i].id, rc < 0 ? ": " : ", removed",
-                     rc < 0 && why.message ? why.message : "");
+            log_warn(&ctx, "cloud %s: machine %s belongs to nothing%s%s", c->name, m[i].id,
+                     rc < 0 ? ": " : ", removed", rc < 0 && why.message ? why.message : "");
         }
     }
 }

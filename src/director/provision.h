@@ -1,6 +1,6 @@
 /*
- * Calls to clouds: worker threads take what the ticks ask for, call the driver without holding anything, and feed the
- * outcome back.  Leak collection is one of their tasks.
+ * Calls to clouds: worker threads take what the ticks ask for, call the driver without holding anything, and
+ * feed the outcome back.  Leak collection is one of their tasks.
  */
 #pragma once
 

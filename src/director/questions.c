@@ -25,7 +25,8 @@ static void forget(struct slot *s, const struct question *q)
     }
 }
 
-int questions_ask(struct director *d, struct slot *s, struct question *q, const struct http_request *req, struct err *e)
+int questions_ask(struct director *d, struct slot *s, struct question *q, const struct http_request *req,
+                  struct err *e)
 {
     if (s->n_questions == QUERIES_OPEN_MAX) {
         return err_set(e, ERR_RATE, "too many questions to this application at once");
@@ -46,7 +47,8 @@ int questions_ask(struct director *d, struct slot *s, struct question *q, const 
     free(TAKE_PTR(q->text));
     return why ? err_set(e, ERR_UNAVAILABLE, "node %lld: %s", (long long)q->node, why)
                : err_set_hint(e, ERR_UNAVAILABLE, "is the application's manager up? See `conpaas app show`",
-                              "node %lld has not answered within %d seconds", (long long)q->node, ANSWER_MS / 1000);
+                              "node %lld has not answered within %d seconds", (long long)q->node,
+                              ANSWER_MS / 1000);
 }
 
 bool questions_waiting(const struct slot *s, int64_t epoch)
@@ -66,9 +68,9 @@ json_t *questions_give(struct slot *s, int64_t epoch)
         struct question *q = s->questions[i];
         if (q->given_epoch != epoch && !q->answered) {
             q->given_epoch = epoch;
-            json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s, s:I}", "id", (json_int_t)q->id, "node",
-                                                  (json_int_t)q->node, "kind", q->kind, "name", q->name, "lines",
-                                                  (json_int_t)q->lines));
+            json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s, s:I}", "id", (json_int_t)q->id,
+                                                  "node", (json_int_t)q->node, "kind", q->kind, "name",
+                                                  q->name, "lines", (json_int_t)q->lines));
         }
     }
     return list;
@@ -128,7 +130,8 @@ void questions_keep_lines(struct director *d, struct slot *s, const json_t *line
     struct buf text[SERVICES_MAX] = {0};
     size_t i;
     json_t *j;
-    json_array_foreach(lines, i, j) {
+    json_array_foreach(lines, i, j)
+    {
         int64_t service = json_int(j, "service", 0);
         for (int k = 0; k < s->n && i < LINES_MAX; k++) {
             if (service == 0 || service == s->services[k]->row.service.id) {

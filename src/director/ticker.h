@@ -1,6 +1,6 @@
 /*
- * The clock: ticks of every application and service when they are due, and the director's own chores (leaks, expired
- * sessions, unused archives, its certificate, the mark against restored databases).
+ * The clock: ticks of every application and service when they are due, and the director's own chores (leaks,
+ * expired sessions, unused archives, its certificate, the mark against restored databases).
  */
 #pragma once
 

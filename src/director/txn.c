@@ -97,8 +97,8 @@ static int note_node(struct txn *x, const struct node *n)
     const char *role = role_of(x, n);
     switch (n->status) {
     case NODE_INTENT:
-        return txn_note(x, service, "node", 0, n->id, "node %lld (%s) is asked from cloud %s", (long long)n->id, role,
-                        n->cloud);
+        return txn_note(x, service, "node", 0, n->id, "node %lld (%s) is asked from cloud %s",
+                        (long long)n->id, role, n->cloud);
     case NODE_BOOTING:
         return txn_note(x, service, "node", 0, n->id, "node %lld (%s) is starting", (long long)n->id, role);
     case NODE_UP:
@@ -167,7 +167,8 @@ static void log_effects(struct txn *x)
 {
     for (int i = 0; i < x->out.n; i++) {
         const struct effect *f = &x->out.e[i];
-        struct log_ctx ctx = {.logger = "director", .app = x->app.id, .service = f->service, .node = f->node_id};
+        struct log_ctx ctx = {
+            .logger = "director", .app = x->app.id, .service = f->service, .node = f->node_id};
         if (f->kind == EFF_HISTORY) {
             log_info(&ctx, "%s", f->text);
         } else if (f->kind == EFF_ALARM) {

@@ -1,6 +1,6 @@
 /*
- * One change of the truth: a transition of src/engine/truth.h on copies, written to the store in one transaction,
- * and only then put in place and told to those who wait.
+ * One change of the truth: a transition of src/engine/truth.h on copies, written to the store in one
+ * transaction, and only then put in place and told to those who wait.
  */
 #pragma once
 
@@ -22,7 +22,8 @@ struct txn {
 };
 
 /* The slot is locked by the caller until after commit or abort. Heap: txn_free aborts what is still open. */
-int txn_begin(struct director *d, struct slot *slot, struct slot_service *sv, struct txn **ret, struct err *e) WARN_UNUSED;
+int txn_begin(struct director *d, struct slot *slot, struct slot_service *sv, struct txn **ret,
+              struct err *e) WARN_UNUSED;
 /* 1 something was stored, 0 only memory changed. On an error nothing has changed. */
 int txn_commit(struct txn *x, struct err *e) WARN_UNUSED;
 void txn_free(struct txn *x);

@@ -212,7 +212,8 @@ int world_service(struct world *w, int64_t service, struct slot **ret, struct sl
 {
     pthread_rwlock_rdlock(&w->lock);
     size_t at = service_place(w, service);
-    struct slot *s = at < w->n_services && w->services[at].id == service ? slot_ref(w->services[at].slot) : NULL;
+    struct slot *s =
+        at < w->n_services && w->services[at].id == service ? slot_ref(w->services[at].slot) : NULL;
     pthread_rwlock_unlock(&w->lock);
     s = lock_found(s);
     struct slot_service *v = s ? slot_service(s, service) : NULL;

@@ -1,8 +1,10 @@
 /*
- * Applications in memory, and the one way to change them: a transaction on a copy, stored before anybody sees it.
+ * Applications in memory, and the one way to change them: a transaction on a copy, stored before anybody sees
+ * it.
  *
  * Locks, in this order: an application's (slot), then the store's write lock (inside a transaction), and the
- * world's list, which is only held for look-ups.  Nothing slow happens under any of them but the commit itself.
+ * world's list, which is only held for look-ups.  Nothing slow happens under any of them but the commit
+ * itself.
  */
 #pragma once
 
@@ -28,7 +30,7 @@ struct question {
 struct live {
     json_t *performance; /* owned; see the manager's summary */
     int64_t at_ms;
-    json_t *rates;       /* owned: figures made from two samples, or NULL */
+    json_t *rates; /* owned: figures made from two samples, or NULL */
     int64_t rates_ms;
     double base_requests, base_errors, base_bytes; /* the older sample */
     int64_t base_ms;
@@ -44,12 +46,12 @@ struct slot {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* txn, reports, questions, answers */
     atomic_int refs;
-    bool gone;              /* removed: let it go */
+    bool gone; /* removed: let it go */
     struct app_row row;
     int n;
     struct slot_service *services[SERVICES_MAX];
-    int64_t due_ms;  /* of the manager */
-    uint64_t pulse;  /* +1 whenever something that people see may have changed */
+    int64_t due_ms; /* of the manager */
+    uint64_t pulse; /* +1 whenever something that people see may have changed */
     int n_questions;
     struct question *questions[QUERIES_OPEN_MAX]; /* owned by the askers */
 };
@@ -76,8 +78,8 @@ void slot_wait(struct slot *s, int64_t until_mono_ms);
 /* Something that people see may have changed. Lock is held. */
 void slot_pulse(struct slot *s);
 
-/* All applications of an owner (0: of everybody) in the order of their ids, referenced, not locked. Free the array
- * after unref. */
+/* All applications of an owner (0: of everybody) in the order of their ids, referenced, not locked. Free the
+ * array after unref. */
 struct slot **world_all(struct world *w, int64_t owner, size_t *ret_n);
 /* Adds a new application, which must be stored already. */
 void world_add(struct world *w, struct slot *s);

@@ -26,9 +26,9 @@ void db_close(struct db *db);
 int db_error(struct db *db, int rc, const char *what, struct err *e);
 
 /*
- * kinds says how the arguments are bound: 'i' int64_t, 's' const char * (NULL becomes NULL), 'j' const json_t *
- * (its canonical text).  exec runs a statement without rows and returns the number of changed rows; a broken
- * unique constraint is ERR_EXISTS.
+ * kinds says how the arguments are bound: 'i' int64_t, 's' const char * (NULL becomes NULL), 'j' const json_t
+ * * (its canonical text).  exec runs a statement without rows and returns the number of changed rows; a
+ * broken unique constraint is ERR_EXISTS.
  */
 int db_exec(struct db *db, struct err *e, const char *sql, const char *kinds, ...);
 /* Calls row for each row until it returns non-zero; returns the number of rows seen, or a negative code. */

@@ -57,7 +57,8 @@ static int migrate(struct db *db, struct err *e)
         return rc;
     }
     if (have > migrations_latest()) {
-        return err_set_hint(e, ERR_FAILED, "start the newer program, or restore a backup made before the upgrade",
+        return err_set_hint(e, ERR_FAILED,
+                            "start the newer program, or restore a backup made before the upgrade",
                             "the database has schema %lld, this program knows up to %d", (long long)have,
                             migrations_latest());
     }
@@ -84,7 +85,8 @@ static int check_sound(struct db *db, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    return what ? err_set_hint(e, ERR_FAILED, "restore the last backup", "the database is damaged: %s", what) : 0;
+    return what ? err_set_hint(e, ERR_FAILED, "restore the last backup", "the database is damaged: %s", what)
+                : 0;
 }
 
 static int info_row(void *arg, sqlite3_stmt *row)
@@ -105,8 +107,8 @@ static int load_info(struct store *s, struct err *e)
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_FAILED, "the database has no installation row") : 0;
 }
 
-/* The mark outside is further than the database: it is an older copy. Ids, epochs and operations given out after
- * the copy was made must not come again, and nobody may act before an administrator has looked. */
+/* The mark outside is further than the database: it is an older copy. Ids, epochs and operations given out
+ * after the copy was made must not come again, and nobody may act before an administrator has looked. */
 static int raise_incarnation(struct store *s, int64_t outside, struct err *e)
 {
     int64_t next = (outside > s->info.incarnation ? outside : s->info.incarnation) + 1;
@@ -143,8 +145,9 @@ static int open_both(struct store *s, const char *installation, int64_t now_ms, 
 {
     _cleanup_free_ char *path = str_printf("%s/director.db", s->dir);
     int rc = db_open(&s->w, path, false, e);
-    if (rc < 0 || (rc = db_script(&s->w, "PRAGMA journal_mode = WAL", e)) < 0 || (rc = set_pragmas(&s->w, e)) < 0 ||
-        (rc = check_sound(&s->w, e)) < 0 || (rc = migrate(&s->w, e)) < 0) {
+    if (rc < 0 || (rc = db_script(&s->w, "PRAGMA journal_mode = WAL", e)) < 0 ||
+        (rc = set_pragmas(&s->w, e)) < 0 || (rc = check_sound(&s->w, e)) < 0 ||
+        (rc = migrate(&s->w, e)) < 0) {
         return rc;
     }
     rc = db_exec(&s->w, e,
@@ -347,23 +350,25 @@ int store_mark_read(const char *dir, int64_t *ret_commits, int64_t *ret_incarnat
 int store_mark_write(const char *dir, int64_t commits, int64_t incarnation, struct err *e)
 {
     _cleanup_free_ char *path = mark_path(dir);
-    _cleanup_free_ char *text = str_printf("{\"commits\":%lld,\"incarnation\":%lld}\n", (long long)commits,
-                                           (long long)incarnation);
+    _cleanup_free_ char *text =
+        str_printf("{\"commits\":%lld,\"incarnation\":%lld}\n", (long long)commits, (long long)incarnation);
     return fs_write_atomic(path, text, strlen(text), 0600, e);
 }
 
 /* ---- leases ---- */
 
-int store_lease(struct store *s, const char *name, const char *holder, int64_t now_ms, int64_t for_ms, struct err *e)
+int store_lease(struct store *s, const char *name, const char *holder, int64_t now_ms, int64_t for_ms,
+                struct err *e)
 {
     int rc = store_begin(s, e);
     if (rc < 0) {
         return rc;
     }
-    int n = db_exec(&s->w, e,
-                    "INSERT INTO leases(name, holder, until_ms) VALUES(?1, ?2, ?3) ON CONFLICT(name) DO UPDATE"
-                    " SET holder = ?2, until_ms = ?3 WHERE holder = ?2 OR until_ms <= ?4",
-                    "ssii", name, holder, now_ms + for_ms, now_ms);
+    int n =
+        db_exec(&s->w, e,
+                "INSERT INTO leases(name, holder, until_ms) VALUES(?1, ?2, ?3) ON CONFLICT(name) DO UPDATE"
+                " SET holder = ?2, until_ms = ?3 WHERE holder = ?2 OR until_ms <= ?4",
+                "ssii", name, holder, now_ms + for_ms, now_ms);
     if (n < 0) {
         store_abort(s);
         return n;

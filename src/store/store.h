@@ -3,8 +3,8 @@
  * synced); the callers see structs and transactions only.
  *
  * Writing: store_begin takes the one write lock, the store_* functions marked "in a transaction" write,
- * store_commit returns when it is durable.  Reading: any time, from any thread; inside a transaction the writing
- * thread sees its own changes, all others the last committed state, and nobody waits for a sync.
+ * store_commit returns when it is durable.  Reading: any time, from any thread; inside a transaction the
+ * writing thread sees its own changes, all others the last committed state, and nobody waits for a sync.
  */
 #pragma once
 
@@ -16,10 +16,10 @@
 
 struct store;
 
-/* Opens (or makes) DIR/director.db and brings its schema up to date. A damaged database or one written by a newer
- * program is refused. installation: name used when it is made now. */
-int store_open(const char *dir, const char *installation, int64_t now_ms, struct store **ret, struct err *e)
-    WARN_UNUSED;
+/* Opens (or makes) DIR/director.db and brings its schema up to date. A damaged database or one written by a
+ * newer program is refused. installation: name used when it is made now. */
+int store_open(const char *dir, const char *installation, int64_t now_ms, struct store **ret,
+               struct err *e) WARN_UNUSED;
 void store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close);
 
@@ -44,8 +44,8 @@ int64_t store_new_id(struct store *s);
 int store_mark(struct store *s, struct err *e) WARN_UNUSED;
 /* Takes or renews the lease of a loop: 1 it is ours until now_ms + for_ms, 0 another has it. Its own
  * transaction. */
-int store_lease(struct store *s, const char *name, const char *holder, int64_t now_ms, int64_t for_ms, struct err *e)
-    WARN_UNUSED;
+int store_lease(struct store *s, const char *name, const char *holder, int64_t now_ms, int64_t for_ms,
+                struct err *e) WARN_UNUSED;
 void store_lease_drop(struct store *s, const char *name, const char *holder);
 
 /* ---- users ---- */
@@ -82,12 +82,13 @@ void token_done(struct token *t);
 void tokens_free(struct token *t, size_t n);
 
 /* In a transaction. ERR_EXISTS: the user has a token of that name. */
-int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id, struct err *e)
-    WARN_UNUSED;
+int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id,
+                    struct err *e) WARN_UNUSED;
 /* ERR_UNAUTHENTICATED when unknown or expired, or its user is disabled or gone. */
-int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct token *ret, struct user *ret_user,
+int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct token *ret,
+                     struct user *ret_user, struct err *e) WARN_UNUSED;
+int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms,
                      struct err *e) WARN_UNUSED;
-int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms, struct err *e) WARN_UNUSED;
 /* In a transaction; deleting a missing one is ERR_NOT_FOUND. */
 int store_token_delete(struct store *s, int64_t user, int64_t id, struct err *e) WARN_UNUSED;
 int store_token_user(struct store *s, int64_t id, int64_t *ret_user, struct err *e) WARN_UNUSED;
@@ -109,7 +110,8 @@ struct service_row {
 /* Every application, each with its services (heap, owned by the receiver through take). Stops at the first
  * non-zero of take. */
 int store_load(struct store *s,
-               int (*take)(void *arg, struct app_row *app, struct service_row **services, int n, struct err *e),
+               int (*take)(void *arg, struct app_row *app, struct service_row **services, int n,
+                           struct err *e),
                void *arg, struct err *e) WARN_UNUSED;
 /* All in a transaction. */
 int store_app_add(struct store *s, const struct app_row *a, struct err *e) WARN_UNUSED;
@@ -121,8 +123,8 @@ int store_service_delete(struct store *s, int64_t id, struct err *e) WARN_UNUSED
 int store_service_app(struct store *s, int64_t service, int64_t *ret_app, struct err *e) WARN_UNUSED;
 int store_app_owner(struct store *s, int64_t app, int64_t *ret_user, struct err *e) WARN_UNUSED;
 
-/* Writes what differs between before and after, and the effects: rows of the ledger with the balance, history,
- * operations, nodes. service NULL: the application alone. Returns 1 when anything was written. In a
+/* Writes what differs between before and after, and the effects: rows of the ledger with the balance,
+ * history, operations, nodes. service NULL: the application alone. Returns 1 when anything was written. In a
  * transaction. */
 struct truth_save {
     const struct app *app_before, *app_after;
@@ -147,14 +149,15 @@ void op_row_done(struct op_row *o);
 void op_rows_free(struct op_row *o, size_t n);
 /* op.value and op.targets are not filled in. */
 int store_op(struct store *s, int64_t id, struct op_row *ret, struct err *e) WARN_UNUSED;
-/* Newest first; of one service, of one application, or of all of an owner's (the others 0). state NULL: all. */
+/* Newest first; of one service, of one application, or of all of an owner's (the others 0). state NULL: all.
+ */
 struct op_filter {
     int64_t service, app, owner;
     const char *state;
     int limit;
 };
-int store_ops(struct store *s, const struct op_filter *f, struct op_row **ret, size_t *ret_n, struct err *e)
-    WARN_UNUSED;
+int store_ops(struct store *s, const struct op_filter *f, struct op_row **ret, size_t *ret_n,
+              struct err *e) WARN_UNUSED;
 
 struct node_row {
     struct node node; /* role is not set: see role */
@@ -172,11 +175,11 @@ struct ledger_row {
 };
 void ledger_rows_free(struct ledger_row *r, size_t n);
 /* In a transaction. Taking more than there is takes what there is; *ret_balance may be NULL. */
-int store_grant(struct store *s, int64_t user, int64_t amount, const char *text, int64_t now_ms, int64_t *ret_balance,
-                struct err *e) WARN_UNUSED;
+int store_grant(struct store *s, int64_t user, int64_t amount, const char *text, int64_t now_ms,
+                int64_t *ret_balance, struct err *e) WARN_UNUSED;
 /* Newest first, ids below before (0 = from the newest). */
-int store_ledger(struct store *s, int64_t user, int64_t before, int limit, struct ledger_row **ret, size_t *ret_n,
-                 struct err *e) WARN_UNUSED;
+int store_ledger(struct store *s, int64_t user, int64_t before, int limit, struct ledger_row **ret,
+                 size_t *ret_n, struct err *e) WARN_UNUSED;
 /* Compares every balance with the sum of its rows: ERR_FAILED names the first user that differs. */
 int store_ledger_check(struct store *s, struct err *e) WARN_UNUSED;
 
@@ -191,8 +194,8 @@ void events_free(struct event *ev, size_t n);
 /* In a transaction; *ret_id is the id it got. */
 int store_event_add(struct store *s, const struct event *ev, int64_t *ret_id, struct err *e) WARN_UNUSED;
 /* Ids above after, oldest first; service 0 = all of the application. */
-int store_events_after(struct store *s, int64_t app, int64_t service, int64_t after, int limit, struct event **ret,
-                       size_t *ret_n, struct err *e) WARN_UNUSED;
+int store_events_after(struct store *s, int64_t app, int64_t service, int64_t after, int limit,
+                       struct event **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
 /* The newest `limit` with ids below before (0 = from the newest), newest first. only_kind NULL = all. */
 int store_events_before(struct store *s, int64_t app, int64_t service, int64_t before, const char *only_kind,
                         int limit, struct event **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
@@ -214,24 +217,27 @@ void version_done(struct version *v);
 void versions_free(struct version *v, size_t n);
 /* Notes the artifact as well. ERR_EXISTS: the name is taken. In a transaction. */
 int store_version_add(struct store *s, const struct version *v, struct err *e) WARN_UNUSED;
-int store_version(struct store *s, int64_t service, int64_t id, struct version *ret, struct err *e) WARN_UNUSED;
+int store_version(struct store *s, int64_t service, int64_t id, struct version *ret,
+                  struct err *e) WARN_UNUSED;
 /* Newest first. */
-int store_versions(struct store *s, int64_t service, struct version **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
+int store_versions(struct store *s, int64_t service, struct version **ret, size_t *ret_n,
+                   struct err *e) WARN_UNUSED;
 int store_version_delete(struct store *s, int64_t service, int64_t id, struct err *e) WARN_UNUSED;
 /* Bytes of all versions of an application. */
 int store_code_bytes(struct store *s, int64_t app, int64_t *ret, struct err *e) WARN_UNUSED;
 /* 1 when a version of the application uses it, else 0. */
 int store_app_uses(struct store *s, int64_t app, const char *sha256, struct err *e) WARN_UNUSED;
 /* Calls f for each artifact that no version uses; they are forgotten when f returns 0. In a transaction. */
-int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha256), void *arg, struct err *e)
-    WARN_UNUSED;
+int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha256), void *arg,
+                           struct err *e) WARN_UNUSED;
 
 int store_settings_add(struct store *s, int64_t service, int64_t rev, const json_t *values, int64_t now_ms,
                        struct err *e) WARN_UNUSED;
 /* Caller owns *ret. */
 int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, struct err *e) WARN_UNUSED;
 int store_settings_last(struct store *s, int64_t service, int64_t *ret_rev, struct err *e) WARN_UNUSED;
-int store_secret_add(struct store *s, int64_t service, const char *name, const char *value, struct err *e) WARN_UNUSED;
+int store_secret_add(struct store *s, int64_t service, const char *name, const char *value,
+                     struct err *e) WARN_UNUSED;
 /* All of a service as an object. Caller owns *ret. */
 int store_secrets(struct store *s, int64_t service, json_t **ret, struct err *e) WARN_UNUSED;
 
@@ -242,7 +248,8 @@ struct certificate {
 };
 int store_certificate_add(struct store *s, const struct certificate *c, struct err *e) WARN_UNUSED;
 /* ERR_NOT_FOUND when this installation never made it. */
-int store_certificate(struct store *s, const char *serial, struct certificate *ret, struct err *e) WARN_UNUSED;
+int store_certificate(struct store *s, const char *serial, struct certificate *ret,
+                      struct err *e) WARN_UNUSED;
 int store_certificates_revoke(struct store *s, int64_t node, int64_t now_ms, struct err *e) WARN_UNUSED;
 
 struct enrolment {
@@ -254,6 +261,7 @@ void enrolment_done(struct enrolment *n);
 /* In a transaction; repeating it with the same token is fine. */
 int store_enrolment_add(struct store *s, int64_t node, const char *token, struct err *e) WARN_UNUSED;
 /* ERR_FORBIDDEN for a token that is not the node's. */
-int store_enrolment(struct store *s, int64_t node, const char *token, struct enrolment *ret, struct err *e) WARN_UNUSED;
-int store_enrolment_use(struct store *s, int64_t node, const char *key_id, const char *certificate, int64_t now_ms,
-                        struct err *e) WARN_UNUSED;
+int store_enrolment(struct store *s, int64_t node, const char *token, struct enrolment *ret,
+                    struct err *e) WARN_UNUSED;
+int store_enrolment_use(struct store *s, int64_t node, const char *key_id, const char *certificate,
+                        int64_t now_ms, struct err *e) WARN_UNUSED;

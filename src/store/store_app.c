@@ -1,6 +1,6 @@
 /*
- * Applications and services: rows to structs and back.  What changed is found by comparing the structs before and
- * after, so a transition never says what it touched.
+ * Applications and services: rows to structs and back.  What changed is found by comparing the structs before
+ * and after, so a transition never says what it touched.
  */
 #include <assert.h>
 
@@ -8,7 +8,7 @@
 
 /* ---- wants, as JSON with the names of roles ---- */
 
-static json_t *want_to_json(const struct service_type *type, const struct want *w)
+json_t *store_want_to_json(const struct service_type *type, const struct want *w)
 {
     json_t *counts = json_object();
     for (int r = 0; r < type->n_roles; r++) {
@@ -26,7 +26,8 @@ static int want_from_json(const json_t *j, const struct service_type *type, stru
     if (run < 0) {
         return ERR_FAILED;
     }
-    *ret = (struct want){.run = (enum run)run, .code = json_int(j, "code", 0), .settings = json_int(j, "settings", 0)};
+    *ret = (struct want){
+        .run = (enum run)run, .code = json_int(j, "code", 0), .settings = json_int(j, "settings", 0)};
     const json_t *counts = json_object_get(j, "counts");
     for (int r = 0; r < type->n_roles; r++) {
         ret->counts[r] = (int)json_int(counts, type->roles[r].name, 0);
@@ -34,13 +35,14 @@ static int want_from_json(const json_t *j, const struct service_type *type, stru
     return 0;
 }
 
-static json_t *replaced_to_json(const struct service *v)
+json_t *store_replaced_to_json(const struct service *v)
 {
     json_t *j = json_object();
     for (int r = 0; r < v->type->n_roles; r++) {
         if (v->replaced[r].n != 0) {
-            json_object_set_new(j, v->type->roles[r].name,
-                                json_pack("[I, I]", (json_int_t)v->replaced[r].since_ms, (json_int_t)v->replaced[r].n));
+            json_object_set_new(
+                j, v->type->roles[r].name,
+                json_pack("[I, I]", (json_int_t)v->replaced[r].since_ms, (json_int_t)v->replaced[r].n));
         }
     }
     return j;
@@ -53,11 +55,6 @@ static void replaced_from_json(const json_t *j, struct service *v)
         v->replaced[r].since_ms = json_integer_value(json_array_get(pair, 0));
         v->replaced[r].n = json_integer_value(json_array_get(pair, 1));
     }
-}
-
-static const char *role_name(const struct service_type *type, int role)
-{
-    return type && role >= 0 && role < type->n_roles ? type->roles[role].name : "";
 }
 
 /* ---- loading ---- */
@@ -83,20 +80,21 @@ static int app_load_row(void *arg, sqlite3_stmt *row)
     *a = (struct app_row){
         .own = DB_INT(row, 4),
         .created_ms = DB_INT(row, 12),
-        .app = {
-            .id = DB_INT(row, 0),
-            .owner = DB_INT(row, 1),
-            .txn = DB_INT(row, 5),
-            .next_sid = DB_INT(row, 6),
-            .instance = DB_INT(row, 7),
-            .manager_node = DB_INT(row, 8),
-            .epoch = DB_INT(row, 9),
-            .manager_wanted = DB_INT(row, 10),
-            .deleting = DB_INT(row, 11),
-            .fails = (int)DB_INT(row, 14),
-            .launch_after_ms = DB_INT(row, 16),
-            .incarnation = l->s->info.incarnation,
-        },
+        .app =
+            {
+                .id = DB_INT(row, 0),
+                .owner = DB_INT(row, 1),
+                .txn = DB_INT(row, 5),
+                .next_sid = DB_INT(row, 6),
+                .instance = DB_INT(row, 7),
+                .manager_node = DB_INT(row, 8),
+                .epoch = DB_INT(row, 9),
+                .manager_wanted = DB_INT(row, 10),
+                .deleting = DB_INT(row, 11),
+                .fails = (int)DB_INT(row, 14),
+                .launch_after_ms = DB_INT(row, 16),
+                .incarnation = l->s->info.incarnation,
+            },
     };
     db_copy(row, 2, a->app.name, sizeof(a->app.name));
     db_copy(row, 3, a->app.cloud, sizeof(a->app.cloud));
@@ -195,10 +193,6 @@ static int op_load_row(void *arg, sqlite3_stmt *row)
     return 0;
 }
 
-#define NODE_COLUMNS                                                                                                   \
-    "id, app, service, ord, role, status, cloud, type, token, cloud_id, address, created_ms, up_ms, asked_ms, retry_ms," \
-    " dying_ms, tries, finds, seen_gone, hours_paid, why"
-
 /* Everything but the role's index. */
 static int node_read(struct node_row *n, sqlite3_stmt *row)
 {
@@ -206,21 +200,22 @@ static int node_read(struct node_row *n, sqlite3_stmt *row)
     *n = (struct node_row){
         .app = DB_INT(row, 1),
         .service = DB_INT(row, 2),
-        .node = {
-            .id = DB_INT(row, 0),
-            .ord = DB_INT(row, 3),
-            .role = -1,
-            .status = (enum node_status)status,
-            .created_ms = DB_INT(row, 11),
-            .up_ms = DB_INT(row, 12),
-            .asked_ms = DB_INT(row, 13),
-            .retry_ms = DB_INT(row, 14),
-            .dying_ms = DB_INT(row, 15),
-            .tries = (int)DB_INT(row, 16),
-            .finds = (int)DB_INT(row, 17),
-            .seen_gone = DB_INT(row, 18),
-            .hours_paid = DB_INT(row, 19),
-        },
+        .node =
+            {
+                .id = DB_INT(row, 0),
+                .ord = DB_INT(row, 3),
+                .role = -1,
+                .status = (enum node_status)status,
+                .created_ms = DB_INT(row, 11),
+                .up_ms = DB_INT(row, 12),
+                .asked_ms = DB_INT(row, 13),
+                .retry_ms = DB_INT(row, 14),
+                .dying_ms = DB_INT(row, 15),
+                .tries = (int)DB_INT(row, 16),
+                .finds = (int)DB_INT(row, 17),
+                .seen_gone = DB_INT(row, 18),
+                .hours_paid = DB_INT(row, 19),
+            },
     };
     db_copy(row, 4, n->role, sizeof(n->role));
     db_copy(row, 6, n->node.cloud, sizeof(n->node.cloud));
@@ -266,12 +261,13 @@ static int load_query(struct loading *l, int rc)
 static int load_service_parts(struct loading *l)
 {
     int64_t id = l->service->service.id;
-    if (load_query(l, db_query(l->db, l->e, fact_load_row, l, "SELECT fact, rev, value FROM facts WHERE service = ?",
-                               "i", id)) < 0 ||
-        load_query(l, db_query(l->db, l->e, op_load_row, l,
-                               "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
-                               " releases FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
-                               "i", id)) < 0) {
+    if (load_query(l, db_query(l->db, l->e, fact_load_row, l,
+                               "SELECT fact, rev, value FROM facts WHERE service = ?", "i", id)) < 0 ||
+        load_query(l,
+                   db_query(l->db, l->e, op_load_row, l,
+                            "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
+                            " releases FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
+                            "i", id)) < 0) {
         return l->rc;
     }
     return load_query(l, db_query(l->db, l->e, node_load_row, l,
@@ -290,11 +286,13 @@ static int load_one(struct loading *l)
                                "i", id)) < 0) {
         return l->rc;
     }
-    if (load_query(l, db_query(l->db, l->e, service_load_row, l,
-                               "SELECT id, sid, type, name, cloud, gen, want, good, started_once, in_error, error_why,"
-                               " state, state_ms, nodes_rev, next_ord, fails, fail_why, create_after_ms, replaced,"
-                               " deleting, created_ms, converged FROM services WHERE app = ? ORDER BY sid",
-                               "i", id)) < 0) {
+    if (load_query(
+            l,
+            db_query(l->db, l->e, service_load_row, l,
+                     "SELECT id, sid, type, name, cloud, gen, want, good, started_once, in_error, error_why,"
+                     " state, state_ms, nodes_rev, next_ord, fails, fail_why, create_after_ms, replaced,"
+                     " deleting, created_ms, converged FROM services WHERE app = ? ORDER BY sid",
+                     "i", id)) < 0) {
         return l->rc;
     }
     for (int i = 0; i < l->n_services; i++) {
@@ -307,16 +305,19 @@ static int load_one(struct loading *l)
 }
 
 int store_load(struct store *s,
-               int (*take)(void *arg, struct app_row *app, struct service_row **services, int n, struct err *e),
+               int (*take)(void *arg, struct app_row *app, struct service_row **services, int n,
+                           struct err *e),
                void *arg, struct err *e)
 {
     struct loading l = {.s = s, .e = e};
     l.db = store_read(s);
-    load_query(&l, db_query(l.db, e, app_load_row, &l,
-                            "SELECT id, owner, name, cloud, own, txn, next_sid, instance, manager_node, epoch,"
-                            " manager_wanted, deleting, created_ms, nonce, fails, fail_why, launch_after_ms FROM apps"
-                            " ORDER BY id",
-                            ""));
+    load_query(
+        &l,
+        db_query(l.db, e, app_load_row, &l,
+                 "SELECT id, owner, name, cloud, own, txn, next_sid, instance, manager_node, epoch,"
+                 " manager_wanted, deleting, created_ms, nonce, fails, fail_why, launch_after_ms FROM apps"
+                 " ORDER BY id",
+                 ""));
     for (int i = 0; i < l.n_apps && l.rc == 0; i++) {
         l.app = &l.apps[i];
         l.n_services = 0;
@@ -354,15 +355,17 @@ int store_app_owner(struct store *s, int64_t app, int64_t *ret_user, struct err 
 int store_app_add(struct store *s, const struct app_row *r, struct err *e)
 {
     const struct app *a = &r->app;
-    int rc = db_exec(store_writer(s), e,
-                     "INSERT INTO apps(id, owner, name, cloud, own, txn, next_sid, instance, manager_node, epoch, nonce,"
-                     " manager_wanted, deleting, fails, fail_why, launch_after_ms, created_ms)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     "iissiiiiiisiiisii", a->id, a->owner, a->name, a->cloud, (int64_t)r->own, a->txn, a->next_sid,
-                     a->instance, a->manager_node, a->epoch, a->nonce, (int64_t)a->manager_wanted,
-                     (int64_t)a->deleting, (int64_t)a->fails, a->fail_why, a->launch_after_ms, r->created_ms);
+    int rc = db_exec(
+        store_writer(s), e,
+        "INSERT INTO apps(id, owner, name, cloud, own, txn, next_sid, instance, manager_node, epoch, nonce,"
+        " manager_wanted, deleting, fails, fail_why, launch_after_ms, created_ms)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iissiiiiiisiiisii", a->id, a->owner, a->name, a->cloud, (int64_t)r->own, a->txn, a->next_sid,
+        a->instance, a->manager_node, a->epoch, a->nonce, (int64_t)a->manager_wanted, (int64_t)a->deleting,
+        (int64_t)a->fails, a->fail_why, a->launch_after_ms, r->created_ms);
     if (rc == ERR_EXISTS) {
-        return err_set_hint(e, ERR_EXISTS, "choose another name", "you already have an application %s", a->name);
+        return err_set_hint(e, ERR_EXISTS, "choose another name", "you already have an application %s",
+                            a->name);
     }
     return rc < 0 ? rc : 0;
 }
@@ -385,21 +388,22 @@ int store_app_delete(struct store *s, int64_t id, struct err *e)
 int store_service_add(struct store *s, const struct service_row *r, struct err *e)
 {
     const struct service *v = &r->service;
-    _cleanup_json_ json_t *want = want_to_json(v->type, &v->want);
-    _cleanup_json_ json_t *good = want_to_json(v->type, &v->good);
-    _cleanup_json_ json_t *replaced = replaced_to_json(v);
-    int rc = db_exec(store_writer(s), e,
-                     "INSERT INTO services(id, app, sid, type, name, cloud, gen, want, good, started_once, in_error,"
-                     " error_why, state, state_ms, nodes_rev, next_ord, fails, fail_why, create_after_ms, replaced,"
-                     " deleting, created_ms, converged)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     "iiisssijjiissiiiisijiii", v->id, v->app, v->sid, v->type->name, v->name, v->cloud, v->gen, want,
-                     good, (int64_t)v->started_once, (int64_t)v->in_error, v->error_why,
-                     service_state_to_str(v->state), r->state_ms, v->nodes_rev, v->next_ord, (int64_t)v->fails,
-                     v->fail_why, v->create_after_ms, replaced, (int64_t)v->deleting, r->created_ms,
-                     (int64_t)v->converged);
+    _cleanup_json_ json_t *want = store_want_to_json(v->type, &v->want);
+    _cleanup_json_ json_t *good = store_want_to_json(v->type, &v->good);
+    _cleanup_json_ json_t *replaced = store_replaced_to_json(v);
+    int rc = db_exec(
+        store_writer(s), e,
+        "INSERT INTO services(id, app, sid, type, name, cloud, gen, want, good, started_once, in_error,"
+        " error_why, state, state_ms, nodes_rev, next_ord, fails, fail_why, create_after_ms, replaced,"
+        " deleting, created_ms, converged)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iiisssijjiissiiiisijiii", v->id, v->app, v->sid, v->type->name, v->name, v->cloud, v->gen, want,
+        good, (int64_t)v->started_once, (int64_t)v->in_error, v->error_why, service_state_to_str(v->state),
+        r->state_ms, v->nodes_rev, v->next_ord, (int64_t)v->fails, v->fail_why, v->create_after_ms, replaced,
+        (int64_t)v->deleting, r->created_ms, (int64_t)v->converged);
     if (rc == ERR_EXISTS) {
-        return err_set_hint(e, ERR_EXISTS, "choose another name", "the application already has a service %s", v->name);
+        return err_set_hint(e, ERR_EXISTS, "choose another name", "the application already has a service %s",
+                            v->name);
     }
     return rc < 0 ? rc : 0;
 }
@@ -408,7 +412,8 @@ int store_service_rename(struct store *s, int64_t id, const char *name, struct e
 {
     int rc = db_exec(store_writer(s), e, "UPDATE services SET name = ? WHERE id = ?", "si", name, id);
     if (rc == ERR_EXISTS) {
-        return err_set_hint(e, ERR_EXISTS, "choose another name", "the application already has a service %s", name);
+        return err_set_hint(e, ERR_EXISTS, "choose another name", "the application already has a service %s",
+                            name);
     }
     return rc < 0 ? rc : 0;
 }
@@ -417,289 +422,6 @@ int store_service_delete(struct store *s, int64_t id, struct err *e)
 {
     int rc = db_exec(store_writer(s), e, "DELETE FROM services WHERE id = ?", "i", id);
     return rc < 0 ? rc : 0;
-}
-
-/* ---- saving a transition ---- */
-
-static int save_app(struct store *s, const struct app *a, struct err *e)
-{
-    return db_exec(store_writer(s), e,
-                   "UPDATE apps SET cloud = ?, txn = ?, next_sid = ?, instance = ?, manager_node = ?, epoch = ?,"
-                   " nonce = ?, manager_wanted = ?, deleting = ?, fails = ?, fail_why = ?, launch_after_ms = ?"
-                   " WHERE id = ?",
-                   "siiiiisiiisii", a->cloud, a->txn, a->next_sid, a->instance, a->manager_node, a->epoch, a->nonce,
-                   (int64_t)a->manager_wanted, (int64_t)a->deleting, (int64_t)a->fails, a->fail_why,
-                   a->launch_after_ms, a->id);
-}
-
-static int save_service(struct store *s, const struct service *v, bool state_changed, int64_t now_ms, struct err *e)
-{
-    _cleanup_json_ json_t *want = want_to_json(v->type, &v->want);
-    _cleanup_json_ json_t *good = want_to_json(v->type, &v->good);
-    _cleanup_json_ json_t *replaced = replaced_to_json(v);
-    int rc = db_exec(store_writer(s), e,
-                     "UPDATE services SET cloud = ?, gen = ?, want = ?, good = ?, started_once = ?, in_error = ?,"
-                     " error_why = ?, state = ?, nodes_rev = ?, next_ord = ?, fails = ?, fail_why = ?,"
-                     " create_after_ms = ?, replaced = ?, deleting = ?, converged = ? WHERE id = ?",
-                     "sijjiissiiisijiii", v->cloud, v->gen, want, good, (int64_t)v->started_once, (int64_t)v->in_error,
-                     v->error_why, service_state_to_str(v->state), v->nodes_rev, v->next_ord, (int64_t)v->fails,
-                     v->fail_why, v->create_after_ms, replaced, (int64_t)v->deleting, (int64_t)v->converged,
-                     v->id);
-    if (rc >= 0 && state_changed) {
-        rc = db_exec(store_writer(s), e, "UPDATE services SET state_ms = ? WHERE id = ?", "ii", now_ms, v->id);
-    }
-    return rc;
-}
-
-static int save_node(struct store *s, const struct truth_save *t, int64_t service, const struct node *n, struct err *e)
-{
-    const struct service_type *type = service != 0 && t->service_after ? t->service_after->type : NULL;
-    return db_exec(store_writer(s), e,
-                   "INSERT INTO nodes(" NODE_COLUMNS ")"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"
-                   " ?21) ON CONFLICT(id) DO UPDATE SET status = ?6, cloud = ?7, type = ?8, cloud_id = ?10,"
-                   " address = ?11, up_ms = ?13, asked_ms = ?14, retry_ms = ?15, dying_ms = ?16, tries = ?17,"
-                   " finds = ?18, seen_gone = ?19, hours_paid = ?20, why = ?21",
-                   "iiiisssssssiiiiiiiiis", n->id, t->app_after->id, service, n->ord, role_name(type, n->role),
-                   node_status_to_str(n->status), n->cloud, n->type, n->token, n->cloud_id, n->address, n->created_ms,
-                   n->up_ms, n->asked_ms, n->retry_ms, n->dying_ms, (int64_t)n->tries, (int64_t)n->finds,
-                   (int64_t)n->seen_gone, n->hours_paid, n->why);
-}
-
-static int save_op(struct store *s, const struct truth_save *t, const struct op *op, struct err *e)
-{
-    const struct service *v = t->service_after;
-    _cleanup_json_ json_t *value = want_to_json(v->type, &op->value);
-    _cleanup_json_ json_t *targets = set_to_json(&op->targets);
-    int64_t ended = op->state == OP_ACTIVE ? 0 : t->now_ms;
-    return db_exec(store_writer(s), e,
-                   "INSERT INTO ops(id, app, service, facet, state, value, kind, targets, born_ms, progress_ms, ended_ms,"
-                   " held_credits, releases, why, call, title, actor)"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
-                   " ON CONFLICT(id) DO UPDATE SET state = ?5, targets = ?8, progress_ms = ?10, ended_ms = ?11,"
-                   " held_credits = ?12, releases = ?13, why = ?14",
-                   "iiissjsjiiiiissss", op->id, v->app, v->id, facet_to_str(op->facet), op_state_to_str(op->state),
-                   value, op->kind, targets, op->born_ms, op->progress_ms, ended, op->held_credits, op->releases,
-                   op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "");
-}
-
-/* Times that only this process needs are no change. */
-static bool node_same(const struct node *a, const struct node *b)
-{
-    struct node x, y;
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    x.heard_ms = y.heard_ms = 0;
-    x.poll_ms = y.poll_ms = 0;
-    return memcmp(&x, &y, sizeof(x)) == 0;
-}
-
-static const struct node *node_in(const struct node *nodes, int n, int64_t id)
-{
-    for (int i = 0; i < n; i++) {
-        if (nodes[i].id == id) {
-            return &nodes[i];
-        }
-    }
-    return NULL;
-}
-
-/* Returns the number of nodes written. */
-static int save_nodes(struct store *s, const struct truth_save *t, int64_t service, const struct node *before,
-                      int n_before, const struct node *after, int n_after, struct err *e)
-{
-    int written = 0;
-    for (int i = 0; i < n_after; i++) {
-        const struct node *old = node_in(before, n_before, after[i].id);
-        if (old && node_same(old, &after[i])) {
-            continue;
-        }
-        int rc = save_node(s, t, service, &after[i], e);
-        if (rc < 0) {
-            return rc;
-        }
-        written++;
-    }
-    return written;
-}
-
-static int save_facts(struct store *s, const struct service *before, const struct service *after, struct err *e)
-{
-    int written = 0;
-    for (int f = 0; f < FACT_MAX; f++) {
-        if (memcmp(&before->facts[f], &after->facts[f], sizeof(struct fact)) == 0) {
-            continue;
-        }
-        _cleanup_json_ json_t *value = fact_value_to_json(&after->facts[f].v);
-        int rc = db_exec(store_writer(s), e,
-                         "INSERT INTO facts(service, fact, rev, value) VALUES(?1, ?2, ?3, ?4)"
-                         " ON CONFLICT(service, fact) DO UPDATE SET rev = ?3, value = ?4",
-                         "isij", after->id, fact_id_to_str((enum fact_id)f), after->facts[f].rev, value);
-        if (rc < 0) {
-            return rc;
-        }
-        written++;
-    }
-    return written;
-}
-
-static int save_ops(struct store *s, const struct truth_save *t, struct err *e)
-{
-    const struct service *before = t->service_before, *after = t->service_after;
-    int written = 0;
-    for (int i = 0; i < after->n_ops; i++) {
-        const struct op *old = NULL;
-        for (int k = 0; k < before->n_ops; k++) {
-            old = before->ops[k].id == after->ops[i].id ? &before->ops[k] : old;
-        }
-        if (old && memcmp(old, &after->ops[i], sizeof(*old)) == 0) {
-            continue;
-        }
-        int rc = save_op(s, t, &after->ops[i], e);
-        if (rc < 0) {
-            return rc;
-        }
-        written++;
-    }
-    return written;
-}
-
-/* The service's own row: everything before its arrays, compared member by member. */
-static bool service_row_same(const struct service *a, const struct service *b)
-{
-    return str_eq(a->cloud, b->cloud) && a->gen == b->gen && memcmp(&a->want, &b->want, sizeof(a->want)) == 0 &&
-           memcmp(&a->good, &b->good, sizeof(a->good)) == 0 && a->started_once == b->started_once &&
-           a->deleting == b->deleting && a->converged == b->converged && a->in_error == b->in_error && str_eq(a->error_why, b->error_why) &&
-           a->state == b->state && a->nodes_rev == b->nodes_rev && a->next_ord == b->next_ord &&
-           a->fails == b->fails && str_eq(a->fail_why, b->fail_why) && a->create_after_ms == b->create_after_ms &&
-           memcmp(a->replaced, b->replaced, sizeof(a->replaced)) == 0;
-}
-
-static bool app_row_same(const struct app *a, const struct app *b)
-{
-    return str_eq(a->cloud, b->cloud) && a->txn == b->txn && a->next_sid == b->next_sid &&
-           a->instance == b->instance && a->manager_node == b->manager_node && a->epoch == b->epoch &&
-           str_eq(a->nonce, b->nonce) && a->manager_wanted == b->manager_wanted && a->deleting == b->deleting &&
-           a->fails == b->fails && str_eq(a->fail_why, b->fail_why) && a->launch_after_ms == b->launch_after_ms;
-}
-
-static int save_service_all(struct store *s, const struct truth_save *t, struct err *e)
-{
-    const struct service *before = t->service_before, *after = t->service_after;
-    int written = 0, rc = 0;
-    if (!service_row_same(before, after)) {
-        rc = save_service(s, after, before->state != after->state, t->now_ms, e);
-        written++;
-    }
-    if (rc >= 0) {
-        rc = save_ops(s, t, e);
-        written += rc > 0;
-    }
-    if (rc >= 0) {
-        rc = save_facts(s, before, after, e);
-        written += rc > 0;
-    }
-    if (rc >= 0) {
-        rc = save_nodes(s, t, after->id, before->nodes, before->n_nodes, after->nodes, after->n_nodes, e);
-        written += rc > 0;
-    }
-    return rc < 0 ? rc : written;
-}
-
-static int save_ledger(struct store *s, const struct truth_save *t, const struct effect *x, struct err *e)
-{
-    struct ledger_row row = {
-        .user = x->user,
-        .amount = x->amount,
-        .node = x->node_id,
-        .hour = x->hour,
-        .op = x->op_id,
-        .app = t->app_after->id,
-        .at_ms = x->at_ms ? x->at_ms : t->now_ms,
-        .text = (char *)(uintptr_t)x->text,
-    };
-    (void)str_copy(row.kind, sizeof(row.kind), ledger_kind_to_str(x->ledger));
-    return store_ledger_add(s, &row, e);
-}
-
-static int save_history(struct store *s, const struct truth_save *t, const struct effect *x, struct err *e)
-{
-    struct event ev = {
-        .app = t->app_after->id,
-        .at_ms = x->at_ms ? x->at_ms : t->now_ms,
-        .service = x->service,
-        .op = x->op_id,
-        .node = x->node_id,
-        .text = (char *)(uintptr_t)x->text,
-    };
-    (void)str_copy(ev.kind, sizeof(ev.kind), x->state_changed ? "state" : "note");
-    if (x->state_changed) {
-        (void)str_copy(ev.state, sizeof(ev.state), service_state_to_str(x->state));
-    }
-    return store_event_add(s, &ev, NULL, e);
-}
-
-static int save_effect(struct store *s, const struct truth_save *t, const struct effect *x, struct err *e)
-{
-    switch (x->kind) {
-    case EFF_LEDGER:
-        return save_ledger(s, t, x, e);
-    case EFF_HISTORY:
-        return save_history(s, t, x, e);
-    case EFF_OP:
-        return t->service_after ? save_op(s, t, &x->op, e) : 0;
-    case EFF_NODE:
-        return save_node(s, t, x->service, &x->node, e);
-    case EFF_ALARM:
-        return store_alarm(s, t->app_after->id, t->now_ms, x->text, e);
-    case EFF_LAUNCH:
-    case EFF_KIND_MAX:
-        break;
-    }
-    return 0;
-}
-
-static int save_purse(struct store *s, const struct truth_save *t, struct err *e)
-{
-    struct purse now;
-    int rc = store_purse(s, t->purse->user, &now, e);
-    if (rc < 0) {
-        return rc;
-    }
-    if (now.balance != t->purse->balance) {
-        return err_set(e, ERR_INTERNAL, "the ledger rows add up to a balance of %lld, the account says %lld",
-                       (long long)now.balance, (long long)t->purse->balance);
-    }
-    if (now.broke_ms == t->purse->broke_ms) {
-        return 0;
-    }
-    return db_exec(store_writer(s), e, "UPDATE users SET broke_ms = ? WHERE id = ?", "ii", t->purse->broke_ms,
-                   t->purse->user);
-}
-
-int store_save(struct store *s, const struct truth_save *t, struct err *e)
-{
-    int written = t->effects->n, rc = 0;
-    if (!app_row_same(t->app_before, t->app_after)) {
-        rc = save_app(s, t->app_after, e);
-        written++;
-    }
-    if (rc >= 0) {
-        rc = save_nodes(s, t, 0, t->app_before->nodes, t->app_before->n_nodes, t->app_after->nodes,
-                        t->app_after->n_nodes, e);
-        written += rc > 0;
-    }
-    if (rc >= 0 && t->service_after) {
-        rc = save_service_all(s, t, e);
-        written += rc > 0;
-    }
-    for (int i = 0; i < t->effects->n && rc >= 0; i++) {
-        rc = save_effect(s, t, &t->effects->e[i], e);
-    }
-    if (rc >= 0 && t->purse) {
-        rc = save_purse(s, t, e);
-    }
-    return rc < 0 ? rc : written > 0;
 }
 
 /* ---- operations and nodes by id ---- */
@@ -720,8 +442,9 @@ void op_rows_free(struct op_row *o, size_t n)
     free(o);
 }
 
-#define OP_COLUMNS                                                                                                     \
-    "o.id, o.app, o.service, o.facet, o.state, o.kind, o.born_ms, o.progress_ms, o.ended_ms, o.held_credits, o.why,"    \
+#define OP_COLUMNS                                                                                           \
+    "o.id, o.app, o.service, o.facet, o.state, o.kind, o.born_ms, o.progress_ms, o.ended_ms, "               \
+    "o.held_credits, o.why,"                                                                                 \
     " o.call, o.title, o.actor"
 
 static void op_read(struct op_row *o, sqlite3_stmt *row)
@@ -733,14 +456,15 @@ static void op_read(struct op_row *o, sqlite3_stmt *row)
         .call = db_dup(row, 11),
         .title = db_dup(row, 12),
         .actor = db_dup(row, 13),
-        .op = {
-            .id = DB_INT(row, 0),
-            .facet = (enum facet)facet_from_str(db_text(row, 3)),
-            .state = (enum op_state)op_state_from_str(db_text(row, 4)),
-            .born_ms = DB_INT(row, 6),
-            .progress_ms = DB_INT(row, 7),
-            .held_credits = DB_INT(row, 9),
-        },
+        .op =
+            {
+                .id = DB_INT(row, 0),
+                .facet = (enum facet)facet_from_str(db_text(row, 3)),
+                .state = (enum op_state)op_state_from_str(db_text(row, 4)),
+                .born_ms = DB_INT(row, 6),
+                .progress_ms = DB_INT(row, 7),
+                .held_credits = DB_INT(row, 9),
+            },
     };
     db_copy(row, 5, o->op.kind, sizeof(o->op.kind));
     db_copy(row, 10, o->op.why, sizeof(o->op.why));
@@ -777,11 +501,12 @@ int store_ops(struct store *s, const struct op_filter *f, struct op_row **ret, s
 {
     struct op_list l = {0};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, op_list_row, &l,
-                      "SELECT " OP_COLUMNS " FROM ops o WHERE (?1 = 0 OR o.service = ?1) AND (?2 = 0 OR o.app = ?2)"
-                      " AND (?3 = 0 OR o.app IN (SELECT id FROM apps WHERE owner = ?3)) AND (?4 IS NULL OR o.state = ?4)"
-                      " ORDER BY o.id DESC LIMIT ?5",
-                      "iiisi", f->service, f->app, f->owner, f->state, (int64_t)f->limit);
+    int rc = db_query(
+        db, e, op_list_row, &l,
+        "SELECT " OP_COLUMNS " FROM ops o WHERE (?1 = 0 OR o.service = ?1) AND (?2 = 0 OR o.app = ?2)"
+        " AND (?3 = 0 OR o.app IN (SELECT id FROM apps WHERE owner = ?3)) AND (?4 IS NULL OR o.state = ?4)"
+        " ORDER BY o.id DESC LIMIT ?5",
+        "iiisi", f->service, f->app, f->owner, f->state, (int64_t)f->limit);
     store_read_end(s, db);
     if (rc < 0) {
         op_rows_free(l.v, l.n);
@@ -809,7 +534,8 @@ int store_node(struct store *s, int64_t id, struct node_row *ret, struct err *e)
 int store_node_by_token(struct store *s, const char *token, struct node_row *ret, struct err *e)
 {
     struct db *db = store_read(s);
-    int rc = db_query(db, e, node_one_row, ret, "SELECT " NODE_COLUMNS " FROM nodes WHERE token = ?", "s", token);
+    int rc =
+        db_query(db, e, node_one_row, ret, "SELECT " NODE_COLUMNS " FROM nodes WHERE token = ?", "s", token);
     store_read_end(s, db);
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no node with this token") : 0;
 }

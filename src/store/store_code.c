@@ -23,20 +23,22 @@ void versions_free(struct version *v, size_t n)
 int store_version_add(struct store *s, const struct version *v, struct err *e)
 {
     struct db *db = store_writer(s);
-    int rc = db_exec(db, e, "INSERT INTO artifacts(sha256, size, created_ms) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+    int rc = db_exec(db, e,
+                     "INSERT INTO artifacts(sha256, size, created_ms) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
                      "sii", v->sha256, v->size, v->created_ms);
     if (rc < 0) {
         return rc;
     }
-    rc = db_exec(db, e,
-                 "INSERT INTO versions(id, service, name, filename, description, sha256, size, format, created_ms)"
-                 " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 "iissssisi", v->id, v->service, v->name, v->filename, v->description, v->sha256, v->size, v->format,
-                 v->created_ms);
+    rc = db_exec(
+        db, e,
+        "INSERT INTO versions(id, service, name, filename, description, sha256, size, format, created_ms)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iissssisi", v->id, v->service, v->name, v->filename, v->description, v->sha256, v->size, v->format,
+        v->created_ms);
     return rc < 0 ? rc : 0;
 }
 
-#define VERSION_SELECT                                                                                                 \
+#define VERSION_SELECT                                                                                       \
     "SELECT id, service, name, filename, description, sha256, size, format, created_ms FROM versions "
 
 static void version_read(struct version *v, sqlite3_stmt *row)
@@ -63,7 +65,8 @@ static int version_row(void *arg, sqlite3_stmt *row)
 int store_version(struct store *s, int64_t service, int64_t id, struct version *ret, struct err *e)
 {
     struct db *db = store_read(s);
-    int rc = db_query(db, e, version_row, ret, VERSION_SELECT "WHERE service = ? AND id = ?", "ii", service, id);
+    int rc =
+        db_query(db, e, version_row, ret, VERSION_SELECT "WHERE service = ? AND id = ?", "ii", service, id);
     store_read_end(s, db);
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no code version %lld", (long long)id) : 0;
 }
@@ -85,7 +88,8 @@ int store_versions(struct store *s, int64_t service, struct version **ret, size_
 {
     struct version_list l = {0};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, version_list_row, &l, VERSION_SELECT "WHERE service = ? ORDER BY id DESC", "i", service);
+    int rc = db_query(db, e, version_list_row, &l, VERSION_SELECT "WHERE service = ? ORDER BY id DESC", "i",
+                      service);
     store_read_end(s, db);
     if (rc < 0) {
         versions_free(l.v, l.n);
@@ -98,16 +102,18 @@ int store_versions(struct store *s, int64_t service, struct version **ret, size_
 
 int store_version_delete(struct store *s, int64_t service, int64_t id, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "DELETE FROM versions WHERE service = ? AND id = ?", "ii", service, id);
+    int rc =
+        db_exec(store_writer(s), e, "DELETE FROM versions WHERE service = ? AND id = ?", "ii", service, id);
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no code version %lld", (long long)id) : 0;
 }
 
 int store_code_bytes(struct store *s, int64_t app, int64_t *ret, struct err *e)
 {
     struct db *db = store_read(s);
-    int rc = db_int(db, e, ret,
-                    "SELECT coalesce(sum(v.size), 0) FROM versions v JOIN services s ON s.id = v.service WHERE s.app = ?",
-                    "i", app);
+    int rc = db_int(
+        db, e, ret,
+        "SELECT coalesce(sum(v.size), 0) FROM versions v JOIN services s ON s.id = v.service WHERE s.app = ?",
+        "i", app);
     store_read_end(s, db);
     return rc < 0 ? rc : 0;
 }
@@ -116,9 +122,10 @@ int store_app_uses(struct store *s, int64_t app, const char *sha256, struct err 
 {
     struct db *db = store_read(s);
     int64_t one = 0;
-    int rc = db_int(db, e, &one,
-                    "SELECT 1 FROM versions v JOIN services s ON s.id = v.service WHERE v.sha256 = ? AND s.app = ?",
-                    "si", sha256, app);
+    int rc = db_int(
+        db, e, &one,
+        "SELECT 1 FROM versions v JOIN services s ON s.id = v.service WHERE v.sha256 = ? AND s.app = ?", "si",
+        sha256, app);
     store_read_end(s, db);
     return rc;
 }
@@ -159,8 +166,9 @@ int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha2
 int store_settings_add(struct store *s, int64_t service, int64_t rev, const json_t *values, int64_t now_ms,
                        struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "INSERT INTO settings(service, rev, vals, created_ms) VALUES(?, ?, ?, ?)",
-                     "iiji", service, rev, values, now_ms);
+    int rc =
+        db_exec(store_writer(s), e, "INSERT INTO settings(service, rev, vals, created_ms) VALUES(?, ?, ?, ?)",
+                "iiji", service, rev, values, now_ms);
     return rc < 0 ? rc : 0;
 }
 
@@ -174,8 +182,8 @@ int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, 
 {
     json_t *values = NULL;
     struct db *db = store_read(s);
-    int rc = db_query(db, e, json_row, &values, "SELECT vals FROM settings WHERE service = ? AND rev = ?", "ii",
-                      service, rev);
+    int rc = db_query(db, e, json_row, &values, "SELECT vals FROM settings WHERE service = ? AND rev = ?",
+                      "ii", service, rev);
     store_read_end(s, db);
     if (rc < 0) {
         return rc;
@@ -190,15 +198,16 @@ int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, 
 int store_settings_last(struct store *s, int64_t service, int64_t *ret_rev, struct err *e)
 {
     struct db *db = store_read(s);
-    int rc = db_int(db, e, ret_rev, "SELECT coalesce(max(rev), 0) FROM settings WHERE service = ?", "i", service);
+    int rc =
+        db_int(db, e, ret_rev, "SELECT coalesce(max(rev), 0) FROM settings WHERE service = ?", "i", service);
     store_read_end(s, db);
     return rc < 0 ? rc : 0;
 }
 
 int store_secret_add(struct store *s, int64_t service, const char *name, const char *value, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "INSERT INTO secrets(service, name, value) VALUES(?, ?, ?)", "iss", service,
-                     name, value);
+    int rc = db_exec(store_writer(s), e, "INSERT INTO secrets(service, name, value) VALUES(?, ?, ?)", "iss",
+                     service, name, value);
     return rc < 0 ? rc : 0;
 }
 
@@ -212,7 +221,8 @@ int store_secrets(struct store *s, int64_t service, json_t **ret, struct err *e)
 {
     _cleanup_json_ json_t *all = json_object();
     struct db *db = store_read(s);
-    int rc = db_query(db, e, secret_row, all, "SELECT name, value FROM secrets WHERE service = ?", "i", service);
+    int rc =
+        db_query(db, e, secret_row, all, "SELECT name, value FROM secrets WHERE service = ?", "i", service);
     store_read_end(s, db);
     if (rc < 0) {
         return rc;
@@ -225,9 +235,10 @@ int store_secrets(struct store *s, int64_t service, json_t **ret, struct err *e)
 
 int store_certificate_add(struct store *s, const struct certificate *c, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e,
-                     "INSERT INTO certificates(serial, name, node, issued_ms, not_after_ms) VALUES(?, ?, ?, ?, ?)",
-                     "ssiii", c->serial, c->name, c->node, c->issued_ms, c->not_after_ms);
+    int rc =
+        db_exec(store_writer(s), e,
+                "INSERT INTO certificates(serial, name, node, issued_ms, not_after_ms) VALUES(?, ?, ?, ?, ?)",
+                "ssiii", c->serial, c->name, c->node, c->issued_ms, c->not_after_ms);
     return rc < 0 ? rc : 0;
 }
 
@@ -253,14 +264,16 @@ int store_certificate(struct store *s, const char *serial, struct certificate *r
                       " WHERE serial = ?",
                       "s", serial);
     store_read_end(s, db);
-    return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "this certificate is not of this installation") : 0;
+    return rc < 0    ? rc
+           : rc == 0 ? err_set(e, ERR_NOT_FOUND, "this certificate is not of this installation")
+                     : 0;
 }
 
 int store_certificates_revoke(struct store *s, int64_t node, int64_t now_ms, struct err *e)
 {
     int rc = db_exec(store_writer(s), e,
-                     "UPDATE certificates SET revoked_ms = ? WHERE node = ? AND node <> 0 AND revoked_ms = 0", "ii",
-                     now_ms, node);
+                     "UPDATE certificates SET revoked_ms = ? WHERE node = ? AND node <> 0 AND revoked_ms = 0",
+                     "ii", now_ms, node);
     return rc < 0 ? rc : 0;
 }
 
@@ -276,8 +289,8 @@ int store_enrolment_add(struct store *s, int64_t node, const char *token, struct
     char hash[SHA256_HEX];
     sha256_hex(token, strlen(token), hash);
     int rc = db_exec(store_writer(s), e,
-                     "INSERT INTO enrolments(node, token_hash) VALUES(?, ?) ON CONFLICT(node) DO NOTHING", "is", node,
-                     hash);
+                     "INSERT INTO enrolments(node, token_hash) VALUES(?, ?) ON CONFLICT(node) DO NOTHING",
+                     "is", node, hash);
     return rc < 0 ? rc : 0;
 }
 
@@ -298,19 +311,24 @@ int store_enrolment(struct store *s, int64_t node, const char *token, struct enr
     char hash[SHA256_HEX];
     sha256_hex(token, strlen(token), hash);
     struct db *db = store_read(s);
-    int rc = db_query(db, e, enrolment_row, ret,
-                      "SELECT node, key_id, certificate, used_ms FROM enrolments WHERE token_hash = ? AND node = ?",
-                      "si", hash, node);
+    int rc = db_query(
+        db, e, enrolment_row, ret,
+        "SELECT node, key_id, certificate, used_ms FROM enrolments WHERE token_hash = ? AND node = ?", "si",
+        hash, node);
     store_read_end(s, db);
-    return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_FORBIDDEN, "the enrolment token is not valid for this node") : 0;
+    return rc < 0    ? rc
+           : rc == 0 ? err_set(e, ERR_FORBIDDEN, "the enrolment token is not valid for this node")
+                     : 0;
 }
 
-int store_enrolment_use(struct store *s, int64_t node, const char *key_id, const char *certificate, int64_t now_ms,
-                        struct err *e)
+int store_enrolment_use(struct store *s, int64_t node, const char *key_id, const char *certificate,
+                        int64_t now_ms, struct err *e)
 {
     int rc = db_exec(store_writer(s), e,
                      "UPDATE enrolments SET key_id = ?, certificate = ?, used_ms = ? WHERE node = ?"
                      " AND (key_id IS NULL OR key_id = ?1)",
                      "ssii", key_id, certificate, now_ms, node);
-    return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_FORBIDDEN, "the enrolment token was used with another key") : 0;
+    return rc < 0    ? rc
+           : rc == 0 ? err_set(e, ERR_FORBIDDEN, "the enrolment token was used with another key")
+                     : 0;
 }

@@ -26,7 +26,18 @@ void store_read_end(struct store *s, struct db *db);
 /* The connection of the running transaction of this thread. */
 struct db *store_writer(struct store *s);
 /* Notes that the schema's counter file says: commits, incarnation. */
-int store_mark_read(const char *dir, int64_t *ret_commits, int64_t *ret_incarnation, struct err *e) WARN_UNUSED;
+int store_mark_read(const char *dir, int64_t *ret_commits, int64_t *ret_incarnation,
+                    struct err *e) WARN_UNUSED;
 int store_mark_write(const char *dir, int64_t commits, int64_t incarnation, struct err *e) WARN_UNUSED;
-/* One row of the ledger and the balance with it. ERR_EXISTS: it is there already; ERR_CREDIT: too little left. */
+/* One row of the ledger and the balance with it. ERR_EXISTS: it is there already; ERR_CREDIT: too little
+ * left. */
 int store_ledger_add(struct store *s, const struct ledger_row *r, struct err *e) WARN_UNUSED;
+
+/* Wants and counters as JSON, with the names of the type's roles. */
+json_t *store_want_to_json(const struct service_type *type, const struct want *w);
+json_t *store_replaced_to_json(const struct service *v);
+
+#define NODE_COLUMNS                                                                                         \
+    "id, app, service, ord, role, status, cloud, type, token, cloud_id, address, created_ms, up_ms, "        \
+    "asked_ms, retry_ms,"                                                                                    \
+    " dying_ms, tries, finds, seen_gone, hours_paid, why"

@@ -13,8 +13,9 @@ int store_ledger_add(struct store *s, const struct ledger_row *r, struct err *e)
                      "isiiiiiis", r->user, r->kind, r->amount, r->node, r->hour, r->op, r->app, r->at_ms,
                      r->text ? r->text : "");
     if (rc == ERR_EXISTS) {
-        return err_set(e, ERR_EXISTS, "the ledger already has this %s row (node %lld, hour %lld, operation %lld)",
-                       r->kind, (long long)r->node, (long long)r->hour, (long long)r->op);
+        return err_set(e, ERR_EXISTS,
+                       "the ledger already has this %s row (node %lld, hour %lld, operation %lld)", r->kind,
+                       (long long)r->node, (long long)r->hour, (long long)r->op);
     }
     if (rc < 0) {
         return rc;
@@ -26,8 +27,8 @@ int store_ledger_add(struct store *s, const struct ledger_row *r, struct err *e)
     return rc < 0 ? rc : 0;
 }
 
-int store_grant(struct store *s, int64_t user, int64_t amount, const char *text, int64_t now_ms, int64_t *ret_balance,
-                struct err *e)
+int store_grant(struct store *s, int64_t user, int64_t amount, const char *text, int64_t now_ms,
+                int64_t *ret_balance, struct err *e)
 {
     int64_t have = 0;
     int got = db_int(store_writer(s), e, &have, "SELECT balance FROM users WHERE id = ?", "i", user);
@@ -35,7 +36,8 @@ int store_grant(struct store *s, int64_t user, int64_t amount, const char *text,
         return got;
     }
     amount = amount < -have ? -have : amount; /* taking more than there is takes what there is */
-    struct ledger_row row = {.user = user, .amount = amount, .at_ms = now_ms, .text = (char *)(uintptr_t)text};
+    struct ledger_row row = {
+        .user = user, .amount = amount, .at_ms = now_ms, .text = (char *)(uintptr_t)text};
     (void)str_copy(row.kind, sizeof(row.kind), ledger_kind_to_str(LEDGER_GRANT));
     int rc = amount == 0 ? 0 : store_ledger_add(s, &row, e);
     if (rc < 0) {
@@ -66,8 +68,8 @@ static int purse_row(void *arg, sqlite3_stmt *row)
 int store_purse(struct store *s, int64_t user, struct purse *ret, struct err *e)
 {
     struct purse p = {.user = user};
-    int rc = db_query(store_writer(s), e, purse_row, &p, "SELECT balance, broke_ms FROM users WHERE id = ?", "i",
-                      user);
+    int rc = db_query(store_writer(s), e, purse_row, &p, "SELECT balance, broke_ms FROM users WHERE id = ?",
+                      "i", user);
     if (rc <= 0) {
         return rc < 0 ? rc : err_set(e, ERR_NOT_FOUND, "no user %lld", (long long)user);
     }
@@ -108,8 +110,8 @@ static int ledger_list_row(void *arg, sqlite3_stmt *row)
     return 0;
 }
 
-int store_ledger(struct store *s, int64_t user, int64_t before, int limit, struct ledger_row **ret, size_t *ret_n,
-                 struct err *e)
+int store_ledger(struct store *s, int64_t user, int64_t before, int limit, struct ledger_row **ret,
+                 size_t *ret_n, struct err *e)
 {
     struct ledger_list l = {0};
     struct db *db = store_read(s);
@@ -130,8 +132,8 @@ int store_ledger(struct store *s, int64_t user, int64_t before, int limit, struc
 static int bad_balance_row(void *arg, sqlite3_stmt *row)
 {
     struct err *e = arg;
-    err_set(e, ERR_FAILED, "user %lld: the balance is %lld, the ledger adds up to %lld", (long long)DB_INT(row, 0),
-            (long long)DB_INT(row, 1), (long long)DB_INT(row, 2));
+    err_set(e, ERR_FAILED, "user %lld: the balance is %lld, the ledger adds up to %lld",
+            (long long)DB_INT(row, 0), (long long)DB_INT(row, 1), (long long)DB_INT(row, 2));
     return 1;
 }
 
@@ -172,8 +174,8 @@ int store_event_add(struct store *s, const struct event *ev, int64_t *ret_id, st
     rc = db_exec(db, e,
                  "INSERT INTO events(app, id, at_ms, service, kind, state, text, op, node)"
                  " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 "iiiisssii", ev->app, id, ev->at_ms, ev->service, ev->kind, ev->state, ev->text ? ev->text : "",
-                 ev->op, ev->node);
+                 "iiiisssii", ev->app, id, ev->at_ms, ev->service, ev->kind, ev->state,
+                 ev->text ? ev->text : "", ev->op, ev->node);
     if (rc < 0) {
         return rc;
     }
@@ -220,14 +222,15 @@ static int event_end(int rc, struct event_list *l, struct event **ret, size_t *r
 
 #define EVENT_SELECT "SELECT app, id, at_ms, service, kind, state, text, op, node FROM events "
 
-int store_events_after(struct store *s, int64_t app, int64_t service, int64_t after, int limit, struct event **ret,
-                       size_t *ret_n, struct err *e)
+int store_events_after(struct store *s, int64_t app, int64_t service, int64_t after, int limit,
+                       struct event **ret, size_t *ret_n, struct err *e)
 {
     struct event_list l = {0};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, event_row, &l,
-                      EVENT_SELECT "WHERE app = ?1 AND id > ?2 AND (?3 = 0 OR service = ?3) ORDER BY id LIMIT ?4",
-                      "iiii", app, after, service, (int64_t)limit);
+    int rc =
+        db_query(db, e, event_row, &l,
+                 EVENT_SELECT "WHERE app = ?1 AND id > ?2 AND (?3 = 0 OR service = ?3) ORDER BY id LIMIT ?4",
+                 "iiii", app, after, service, (int64_t)limit);
     store_read_end(s, db);
     return event_end(rc, &l, ret, ret_n);
 }
@@ -251,7 +254,8 @@ int store_events_between(struct store *s, int64_t app, int64_t service, int64_t 
     struct event_list l = {0};
     struct db *db = store_read(s);
     int rc = db_query(db, e, event_row, &l,
-                      EVENT_SELECT "WHERE app = ? AND service = ? AND at_ms >= ? AND at_ms <= ? ORDER BY id LIMIT 200",
+                      EVENT_SELECT
+                      "WHERE app = ? AND service = ? AND at_ms >= ? AND at_ms <= ? ORDER BY id LIMIT 200",
                       "iiii", app, service, from_ms, to_ms);
     store_read_end(s, db);
     return event_end(rc, &l, ret, ret_n);
@@ -267,8 +271,8 @@ int store_event_last(struct store *s, int64_t app, int64_t *ret_id, struct err *
 
 int store_alarm(struct store *s, int64_t app, int64_t now_ms, const char *text, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "INSERT INTO alarms(app, at_ms, text) VALUES(?, ?, ?)", "iis", app, now_ms,
-                     text);
+    int rc = db_exec(store_writer(s), e, "INSERT INTO alarms(app, at_ms, text) VALUES(?, ?, ?)", "iis", app,
+                     now_ms, text);
     return rc < 0 ? rc : 0;
 }
 
@@ -276,9 +280,10 @@ int store_alarms(struct store *s, int limit, struct event **ret, size_t *ret_n, 
 {
     struct event_list l = {0};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, event_row, &l,
-                      "SELECT app, id, at_ms, 0, 'alarm', '', text, 0, 0 FROM alarms ORDER BY id DESC LIMIT ?", "i",
-                      (int64_t)limit);
+    int rc =
+        db_query(db, e, event_row, &l,
+                 "SELECT app, id, at_ms, 0, 'alarm', '', text, 0, 0 FROM alarms ORDER BY id DESC LIMIT ?",
+                 "i", (int64_t)limit);
     store_read_end(s, db);
     return event_end(rc, &l, ret, ret_n);
 }

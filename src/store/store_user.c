@@ -5,8 +5,9 @@
 
 #include "store/store_db.h"
 
-#define USER_COLUMNS                                                                                                   \
-    "id, username, email, password, admin, disabled, first_name, last_name, affiliation, created_ms, balance, broke_ms"
+#define USER_COLUMNS                                                                                         \
+    "id, username, email, password, admin, disabled, first_name, last_name, affiliation, created_ms, "       \
+    "balance, broke_ms"
 
 void user_done(struct user *u)
 {
@@ -71,7 +72,8 @@ int store_user(struct store *s, int64_t id, struct user *ret, struct err *e)
 int store_user_by_name(struct store *s, const char *username, struct user *ret, struct err *e)
 {
     struct db *db = store_read(s);
-    int rc = db_query(db, e, user_row, ret, "SELECT " USER_COLUMNS " FROM users WHERE username = ?", "s", username);
+    int rc = db_query(db, e, user_row, ret, "SELECT " USER_COLUMNS " FROM users WHERE username = ?", "s",
+                      username);
     store_read_end(s, db);
     return one_user(rc, username, e);
 }
@@ -133,12 +135,13 @@ int store_user_add(struct store *s, const struct user *u, int64_t *ret_id, struc
         return rc;
     }
     struct db *db = store_writer(s);
-    rc = db_exec(db, e,
-                 "INSERT INTO users(username, email, password, admin, disabled, first_name, last_name, affiliation,"
-                 " created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 "sssiisssi", u->username, u->email, u->password, (int64_t)u->admin, (int64_t)u->disabled,
-                 u->first_name ? u->first_name : "", u->last_name ? u->last_name : "",
-                 u->affiliation ? u->affiliation : "", u->created_ms);
+    rc = db_exec(
+        db, e,
+        "INSERT INTO users(username, email, password, admin, disabled, first_name, last_name, affiliation,"
+        " created_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "sssiisssi", u->username, u->email, u->password, (int64_t)u->admin, (int64_t)u->disabled,
+        u->first_name ? u->first_name : "", u->last_name ? u->last_name : "",
+        u->affiliation ? u->affiliation : "", u->created_ms);
     if (rc < 0) {
         return rc;
     }
@@ -152,12 +155,13 @@ int store_user_update(struct store *s, const struct user *u, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    rc = db_exec(store_writer(s), e,
-                 "UPDATE users SET username = ?, email = ?, password = ?, admin = ?, disabled = ?, first_name = ?,"
-                 " last_name = ?, affiliation = ? WHERE id = ?",
-                 "sssiisssi", u->username, u->email, u->password, (int64_t)u->admin, (int64_t)u->disabled,
-                 u->first_name ? u->first_name : "", u->last_name ? u->last_name : "",
-                 u->affiliation ? u->affiliation : "", u->id);
+    rc = db_exec(
+        store_writer(s), e,
+        "UPDATE users SET username = ?, email = ?, password = ?, admin = ?, disabled = ?, first_name = ?,"
+        " last_name = ?, affiliation = ? WHERE id = ?",
+        "sssiisssi", u->username, u->email, u->password, (int64_t)u->admin, (int64_t)u->disabled,
+        u->first_name ? u->first_name : "", u->last_name ? u->last_name : "",
+        u->affiliation ? u->affiliation : "", u->id);
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no user %lld", (long long)u->id) : 0;
 }
 
@@ -170,8 +174,8 @@ int store_user_delete(struct store *s, int64_t id, struct err *e)
         return rc;
     }
     if (apps > 0) {
-        return err_set_hint(e, ERR_STATE, "delete its applications first", "the user still owns %lld application%s",
-                            (long long)apps, apps == 1 ? "" : "s");
+        return err_set_hint(e, ERR_STATE, "delete its applications first",
+                            "the user still owns %lld application%s", (long long)apps, apps == 1 ? "" : "s");
     }
     rc = db_exec(db, e, "DELETE FROM users WHERE id = ?", "i", id);
     return rc < 0 ? rc : rc == 0 ? err_set(e, ERR_NOT_FOUND, "no user %lld", (long long)id) : 0;
@@ -206,7 +210,8 @@ static void token_read(struct token *t, sqlite3_stmt *row)
     };
 }
 
-int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id, struct err *e)
+int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id,
+                    struct err *e)
 {
     char hash[SHA256_HEX];
     sha256_hex(secret, strlen(secret), hash);
@@ -214,11 +219,11 @@ int store_token_add(struct store *s, const struct token *t, const char *secret, 
     int rc = db_exec(db, e,
                      "INSERT INTO tokens(user, kind, name, hash, created_ms, expires_ms, used_ms)"
                      " VALUES(?, ?, ?, ?, ?, ?, ?)",
-                     "isssiii", t->user, t->session ? "session" : "api", t->name, hash, t->created_ms, t->expires_ms,
-                     t->used_ms);
+                     "isssiii", t->user, t->session ? "session" : "api", t->name, hash, t->created_ms,
+                     t->expires_ms, t->used_ms);
     if (rc == ERR_EXISTS) {
-        return err_set_hint(e, ERR_EXISTS, "revoke it first or choose another name", "there is already a token %s",
-                            t->name);
+        return err_set_hint(e, ERR_EXISTS, "revoke it first or choose another name",
+                            "there is already a token %s", t->name);
     }
     if (rc < 0) {
         return rc;
@@ -240,31 +245,33 @@ static int found_row(void *arg, sqlite3_stmt *row)
     return 1;
 }
 
-int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct token *ret, struct user *ret_user,
-                     struct err *e)
+int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct token *ret,
+                     struct user *ret_user, struct err *e)
 {
     char hash[SHA256_HEX];
     sha256_hex(secret, strlen(secret), hash);
     struct found f = {.token = ret, .user = ret_user};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, found_row, &f,
-                      "SELECT t.id, t.user, t.kind, t.name, t.created_ms, t.expires_ms, t.used_ms,"
-                      " u.id, u.username, u.email, u.password, u.admin, u.disabled, u.first_name, u.last_name,"
-                      " u.affiliation, u.created_ms, u.balance, u.broke_ms"
-                      " FROM tokens t JOIN users u ON u.id = t.user"
-                      " WHERE t.hash = ? AND u.disabled = 0 AND (t.expires_ms = 0 OR t.expires_ms > ?)",
-                      "si", hash, now_ms);
+    int rc =
+        db_query(db, e, found_row, &f,
+                 "SELECT t.id, t.user, t.kind, t.name, t.created_ms, t.expires_ms, t.used_ms,"
+                 " u.id, u.username, u.email, u.password, u.admin, u.disabled, u.first_name, u.last_name,"
+                 " u.affiliation, u.created_ms, u.balance, u.broke_ms"
+                 " FROM tokens t JOIN users u ON u.id = t.user"
+                 " WHERE t.hash = ? AND u.disabled = 0 AND (t.expires_ms = 0 OR t.expires_ms > ?)",
+                 "si", hash, now_ms);
     store_read_end(s, db);
     if (rc < 0) {
         return rc;
     }
-    return rc == 0 ? err_set_hint(e, ERR_UNAUTHENTICATED, "log in again", "the session or token is not valid") : 0;
+    return rc == 0 ? err_set_hint(e, ERR_UNAUTHENTICATED, "log in again", "the session or token is not valid")
+                   : 0;
 }
 
 int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "UPDATE tokens SET used_ms = ?, expires_ms = ? WHERE id = ?", "iii", now_ms,
-                     expires_ms, id);
+    int rc = db_exec(store_writer(s), e, "UPDATE tokens SET used_ms = ?, expires_ms = ? WHERE id = ?", "iii",
+                     now_ms, expires_ms, id);
     return rc < 0 ? rc : 0;
 }
 
@@ -290,7 +297,8 @@ int store_tokens_delete_all(struct store *s, int64_t user, int64_t except, struc
 
 int store_tokens_expire(struct store *s, int64_t now_ms, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "DELETE FROM tokens WHERE expires_ms <> 0 AND expires_ms <= ?", "i", now_ms);
+    int rc = db_exec(store_writer(s), e, "DELETE FROM tokens WHERE expires_ms <> 0 AND expires_ms <= ?", "i",
+                     now_ms);
     return rc < 0 ? rc : 0;
 }
 
@@ -311,10 +319,11 @@ int store_tokens(struct store *s, int64_t user, struct token **ret, size_t *ret_
 {
     struct token_list l = {0};
     struct db *db = store_read(s);
-    int rc = db_query(db, e, token_list_row, &l,
-                      "SELECT id, user, kind, name, created_ms, expires_ms, used_ms FROM tokens WHERE user = ?"
-                      " ORDER BY id",
-                      "i", user);
+    int rc =
+        db_query(db, e, token_list_row, &l,
+                 "SELECT id, user, kind, name, created_ms, expires_ms, used_ms FROM tokens WHERE user = ?"
+                 " ORDER BY id",
+                 "i", user);
     store_read_end(s, db);
     if (rc < 0) {
         tokens_free(l.v, l.n);

@@ -59,8 +59,8 @@ void world_stop(struct director_world *w)
 char *world_user(struct director_world *w, const char *name, bool admin, int64_t credit)
 {
     _cleanup_free_ char *email = str_printf("%s@example.org", name);
-    struct account_new n = {.username = name, .email = email, .password = "a good password", .credit = credit,
-                            .admin = admin};
+    struct account_new n = {
+        .username = name, .email = email, .password = "a good password", .credit = credit, .admin = admin};
     struct token t = {0};
     char *secret = NULL;
     int64_t id = 0;
@@ -74,7 +74,8 @@ struct http_client *world_client(struct director_world *w, const char *token)
 {
     _cleanup_free_ char *url = str_printf("https://localhost:%d", http_server_port(w->d->users));
     _cleanup_free_ char *to = str_printf("127.0.0.1:%d", http_server_port(w->d->users));
-    struct http_client_config c = {.url = url, .connect_to = to, .ca_pem = ca_certificate(w->d->ca), .bearer = token};
+    struct http_client_config c = {
+        .url = url, .connect_to = to, .ca_pem = ca_certificate(w->d->ca), .bearer = token};
     struct http_client *client = NULL;
     assert_int_equal(http_client_new(&c, &client, NULL), 0);
     return client;
@@ -129,8 +130,11 @@ void world_wait(struct http_client *c, const char *path, const char *member, con
 struct http_client *world_node_client(struct director_world *w, const char *key, const char *cert)
 {
     _cleanup_free_ char *url = str_printf("https://%s:%d", w->d->node_name, http_server_port(w->d->nodes));
-    struct http_client_config c = {.url = url, .connect_to = w->d->node_address, .ca_pem = ca_certificate(w->d->ca),
-                                   .key_pem = key, .cert_pem = cert};
+    struct http_client_config c = {.url = url,
+                                   .connect_to = w->d->node_address,
+                                   .ca_pem = ca_certificate(w->d->ca),
+                                   .key_pem = key,
+                                   .cert_pem = cert};
     struct http_client *client = NULL;
     assert_int_equal(http_client_new(&c, &client, NULL), 0);
     return client;
@@ -149,8 +153,9 @@ int world_enrol(struct director_world *w, int64_t node, const char *token, const
     _cleanup_json_ json_t *answer = NULL;
     _cleanup_(http_client_freep) struct http_client *c = world_node_client(w, NULL, NULL);
     assert_int_equal(tls_csr_new(key, "whatever.the.node.says", &csr, NULL), 0);
-    int rc = world_do(c, "POST", "/node/v1/enrol",
-                      json_pack("{s:I, s:s, s:s}", "node", (json_int_t)node, "token", token, "csr", csr), &answer);
+    int rc =
+        world_do(c, "POST", "/node/v1/enrol",
+                 json_pack("{s:I, s:s, s:s}", "node", (json_int_t)node, "token", token, "csr", csr), &answer);
     if (rc > 0 && ret_cert) {
         *ret_cert = xstrdup(json_str(answer, "certificate", ""));
     }

@@ -1,5 +1,6 @@
 /*
- * A director in the test's own process with a sim cloud, users, and clients that act as users, nodes and managers.
+ * A director in the test's own process with a sim cloud, users, and clients that act as users, nodes and
+ * managers.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The users' side of the director: who may call what, made from the call table; accounts; limits; archives; changes
- * that come at the same time.
+ * The users' side of the director: who may call what, made from the call table; accounts; limits; archives;
+ * changes that come at the same time.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -147,7 +147,8 @@ static void make_things(struct director_world *w, struct http_client *owner, str
     _cleanup_json_ json_t *change = NULL;
     _cleanup_json_ json_t *token = NULL;
     _cleanup_json_ json_t *user = NULL;
-    assert_int_equal(world_do(owner, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), &service), 201);
+    assert_int_equal(world_do(owner, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), &service),
+                     201);
     ret->service = json_int(service, "id", 0);
     ret->app = json_int(service, "app", 0);
     ret->version = json_int(service, "code", 0);
@@ -174,7 +175,8 @@ static bool has_thing(const struct call *c)
 /* These end what the others need. */
 static int last_of(const struct call *c)
 {
-    static const char *const late[] = {"service.delete", "app.delete", "user.delete", "token.revoke", "user.logout"};
+    static const char *const late[] = {"service.delete", "app.delete", "user.delete", "token.revoke",
+                                       "user.logout"};
     for (size_t i = 0; i < ARRAY_LEN(late); i++) {
         if (str_eq(c->id, late[i])) {
             return (int)i + 1;
@@ -251,7 +253,8 @@ static void test_every_call_has_a_handler(void **state)
     }
 }
 
-/* An agent's certificate is worth nothing at the users' port, and users' paths do not exist at the nodes' port. */
+/* An agent's certificate is worth nothing at the users' port, and users' paths do not exist at the nodes'
+ * port. */
 static void test_agent_certificate(void **state)
 {
     struct director_world *w = world_start(NULL);
@@ -263,8 +266,11 @@ static void test_agent_certificate(void **state)
     world_node_start(w, ids.node, &n);
     _cleanup_free_ char *url = str_printf("https://localhost:%d", http_server_port(w->d->users));
     _cleanup_free_ char *to = str_printf("127.0.0.1:%d", http_server_port(w->d->users));
-    struct http_client_config conf = {.url = url, .connect_to = to, .ca_pem = ca_certificate(w->d->ca),
-                                      .key_pem = n.key, .cert_pem = n.cert};
+    struct http_client_config conf = {.url = url,
+                                      .connect_to = to,
+                                      .ca_pem = ca_certificate(w->d->ca),
+                                      .key_pem = n.key,
+                                      .cert_pem = n.cert};
     _cleanup_(http_client_freep) struct http_client *agent = NULL;
     assert_int_equal(http_client_new(&conf, &agent, NULL), 0);
     for (const struct call *c = calls; c->id; c++) {
@@ -282,8 +288,8 @@ static void test_agent_certificate(void **state)
 
 static json_t *registration(const char *name, const char *email, int credit)
 {
-    return json_pack("{s:s, s:s, s:s, s:i}", "username", name, "email", email, "password", "a good password", "credit",
-                     credit);
+    return json_pack("{s:s, s:s, s:s, s:i}", "username", name, "email", email, "password", "a good password",
+                     "credit", credit);
 }
 
 static void test_register(void **state)
@@ -291,15 +297,21 @@ static void test_register(void **state)
     struct director_world *w = world_start(NULL);
     _cleanup_(http_client_freep) struct http_client *c = world_client(w, NULL);
     _cleanup_json_ json_t *ada = NULL;
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "Ada@Example.org", 1000), &ada), 201);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "Ada@Example.org", 1000), &ada),
+                     201);
     assert_string_equal(json_str(ada, "email", ""), "ada@example.org");
     assert_int_equal(json_int(ada, "credit", 0), 1000);
     assert_string_equal(json_str(ada, "rank", ""), "user");
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "b@example.org", 1), NULL), ERR_EXISTS);
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "ADA@example.org", 1), NULL), ERR_EXISTS);
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "b@example.org", 1001), NULL), ERR_INVALID);
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "b@example.org", -1), NULL), ERR_INVALID);
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("Bob!", "b@example.org", 1), NULL), ERR_INVALID);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "b@example.org", 1), NULL),
+                     ERR_EXISTS);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "ADA@example.org", 1), NULL),
+                     ERR_EXISTS);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "b@example.org", 1001), NULL),
+                     ERR_INVALID);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("bob", "b@example.org", -1), NULL),
+                     ERR_INVALID);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("Bob!", "b@example.org", 1), NULL),
+                     ERR_INVALID);
     json_t *rank = registration("bob", "b@example.org", 1);
     json_object_set_new(rank, "rank", json_string("admin"));
     assert_int_equal(world_do(c, "POST", "/v1/users", rank, NULL), ERR_FORBIDDEN);
@@ -312,7 +324,8 @@ static void test_register(void **state)
 static int login(struct http_client *c, const char *name, const char *password, char **ret)
 {
     _cleanup_json_ json_t *j = NULL;
-    int rc = world_do(c, "POST", "/v1/login", json_pack("{s:s, s:s}", "username", name, "password", password), &j);
+    int rc =
+        world_do(c, "POST", "/v1/login", json_pack("{s:s, s:s}", "username", name, "password", password), &j);
     if (rc > 0 && ret) {
         *ret = xstrdup(json_str(j, "token", ""));
     }
@@ -336,7 +349,8 @@ static void test_login_and_password(void **state)
                               json_pack("{s:s, s:s}", "old", "wrong", "new", "a better password"), NULL),
                      ERR_FORBIDDEN);
     assert_int_equal(world_do(first, "POST", "/v1/user/password",
-                              json_pack("{s:s, s:s}", "old", "a good password", "new", "a better password"), NULL),
+                              json_pack("{s:s, s:s}", "old", "a good password", "new", "a better password"),
+                              NULL),
                      204);
     assert_int_equal(world_do(first, "GET", "/v1/user", NULL, NULL), 200);
     assert_int_equal(world_do(second, "GET", "/v1/user", NULL, NULL), ERR_UNAUTHENTICATED);
@@ -357,9 +371,11 @@ static void test_rate_limits(void **state)
     }
     assert_int_equal(login(c, "ada", "a good password", NULL), ERR_RATE);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "x@example.org", 1), NULL), ERR_EXISTS);
+        assert_int_equal(world_do(c, "POST", "/v1/users", registration("ada", "x@example.org", 1), NULL),
+                         ERR_EXISTS);
     }
-    assert_int_equal(world_do(c, "POST", "/v1/users", registration("eve", "eve@example.org", 1), NULL), ERR_RATE);
+    assert_int_equal(world_do(c, "POST", "/v1/users", registration("eve", "eve@example.org", 1), NULL),
+                     ERR_RATE);
     world_stop(w);
 }
 
@@ -440,8 +456,8 @@ static void test_archives(void **state)
     assert_int_equal(count_versions(c, service), 1);
     assert_int_equal(upload(c, service, tar, len, &v), 201);
     assert_int_equal(count_versions(c, service), 2);
-    _cleanup_free_ char *one = str_printf("/v1/services/%lld/code/%lld", (long long)service,
-                                          (long long)json_int(v, "id", 0));
+    _cleanup_free_ char *one =
+        str_printf("/v1/services/%lld/code/%lld", (long long)service, (long long)json_int(v, "id", 0));
     _cleanup_free_ char *enable = str_printf("%s/enable", one);
     _cleanup_json_ json_t *change = NULL;
     assert_int_equal(world_do(c, "POST", enable, json_object(), &change), 202);
@@ -476,7 +492,8 @@ static void test_life_of_own_application(void **state)
     int64_t service = new_service(c);
     assert_int_equal(world_do(c, "GET", "/v1/credit", NULL, &credit), 200);
     assert_int_equal(json_int(credit, "balance", -1), 0);
-    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), NULL), ERR_CREDIT);
+    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), NULL),
+                     ERR_CREDIT);
     assert_int_equal(world_do(c, "GET", "/v1/apps", NULL, &apps), 200);
     assert_int_equal(json_array_size(json_object_get(apps, "apps")), 1); /* the refused one left nothing */
     world_restart(w);
@@ -502,11 +519,14 @@ static void test_names(void **state)
     assert_int_equal(world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", "shop"), NULL), 201);
     assert_int_equal(world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", "shop"), NULL), ERR_EXISTS);
     assert_int_equal(world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", "a/b"), NULL), ERR_INVALID);
-    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s, s:s}", "type", "php", "name", "shop"), NULL),
-                     ERR_EXISTS);
-    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s}", "type", "cobol"), NULL), ERR_INVALID);
-    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s, s:s}", "type", "php", "cloud", "moon"), NULL),
+    assert_int_equal(
+        world_do(c, "POST", "/v1/services", json_pack("{s:s, s:s}", "type", "php", "name", "shop"), NULL),
+        ERR_EXISTS);
+    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s}", "type", "cobol"), NULL),
                      ERR_INVALID);
+    assert_int_equal(
+        world_do(c, "POST", "/v1/services", json_pack("{s:s, s:s}", "type", "php", "cloud", "moon"), NULL),
+        ERR_INVALID);
     (void)new_service(c);
     (void)new_service(c); /* "New php service (2)" */
     world_stop(w);
@@ -526,7 +546,8 @@ static void *race(void *arg)
     _cleanup_(http_client_freep) struct http_client *c = world_client(r->w, r->token);
     _cleanup_free_ char *path = str_printf("/v1/services/%lld/config", (long long)r->service);
     _cleanup_free_ char *limit = str_printf("%dM", 100 + r->index);
-    json_t *body = json_pack("{s:{s:s}, s:I}", "settings", "memory_limit", limit, "expect_gen", (json_int_t)r->gen);
+    json_t *body =
+        json_pack("{s:{s:s}, s:I}", "settings", "memory_limit", limit, "expect_gen", (json_int_t)r->gen);
     (void)world_do(c, "GET", "/v1/user", NULL, NULL); /* connected */
     pthread_barrier_wait(r->gate);
     r->status = world_do(c, "PATCH", path, body, NULL);
@@ -547,7 +568,11 @@ static void test_simultaneous_changes(void **state)
         int accepted = 0;
         pthread_barrier_init(&gate, NULL, N);
         for (int i = 0; i < N; i++) {
-            r[i] = (struct racer){.w = w, .token = ada, .gate = &gate, .service = service, .gen = 1 + round,
+            r[i] = (struct racer){.w = w,
+                                  .token = ada,
+                                  .gate = &gate,
+                                  .service = service,
+                                  .gen = 1 + round,
                                   .index = round * N + i};
             assert_int_equal(pthread_create(&t[i], NULL, race, &r[i]), 0);
         }
@@ -571,8 +596,9 @@ static void test_bad_requests(void **state)
     _cleanup_free_ char *add = str_printf("/v1/services/%lld/nodes/add", (long long)service);
     _cleanup_free_ char *config = str_printf("/v1/services/%lld/config", (long long)service);
     assert_int_equal(world_do(c, "POST", add, json_pack("{s:{s:i}}", "counts", "web", 1), NULL), ERR_STATE);
-    assert_int_equal(world_do(c, "PATCH", config, json_pack("{s:{s:s}}", "settings", "memory_limit", "much"), NULL),
-                     ERR_INVALID);
+    assert_int_equal(
+        world_do(c, "PATCH", config, json_pack("{s:{s:s}}", "settings", "memory_limit", "much"), NULL),
+        ERR_INVALID);
     assert_int_equal(world_do(c, "PATCH", config, json_pack("{s:{s:s}}", "settings", "colour", "red"), NULL),
                      ERR_INVALID);
     assert_int_equal(world_do(c, "GET", "/v1/services/999999", NULL, NULL), ERR_NOT_FOUND);
@@ -603,7 +629,8 @@ static void test_page(void **state)
     const struct {
         const char *path;
         int status;
-    } wanted[] = {{"/", 200}, {"/app.js", 200}, {"/passwd.txt", 404}, {"/../director.conf", 404}, {"/none.js", 404}};
+    } wanted[] = {
+        {"/", 200}, {"/app.js", 200}, {"/passwd.txt", 404}, {"/../director.conf", 404}, {"/none.js", 404}};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         struct http_call call = {.method = "GET", .path = wanted[i].path, .use_out_fd = true, .out_fd = sink};
         int status = 0;

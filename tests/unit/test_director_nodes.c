@@ -1,6 +1,6 @@
 /*
- * The nodes' side of the director: enrolment, fencing, a service brought up by a manager made of this test, questions,
- * the event stream, the page's cookie, clouds that fail.
+ * The nodes' side of the director: enrolment, fencing, a service brought up by a manager made of this test,
+ * questions, the event stream, the page's cookie, clouds that fail.
  */
 #include <curl/curl.h>
 #include <pthread.h>
@@ -59,7 +59,8 @@ static struct play *begin(void)
 static void do_register(struct play *p)
 {
     _cleanup_json_ json_t *j = NULL;
-    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-one"), &j), 200);
+    assert_int_equal(
+        world_do(p->m.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-one"), &j), 200);
     p->epoch = json_int(j, "epoch", 0);
     assert_true(p->epoch > 0);
     assert_true(json_int(j, "lease_ms", 0) > 0);
@@ -97,8 +98,8 @@ static void test_enrolment(void **state)
     _cleanup_free_ char *again = NULL;
     _cleanup_free_ char *other = NULL;
     _cleanup_free_ char *name = NULL;
-    _cleanup_free_ char *wanted = str_printf("n%lld.a%lld.manager.%s", (long long)p->m.id, (long long)p->app,
-                                             p->w->d->info.name);
+    _cleanup_free_ char *wanted =
+        str_printf("n%lld.a%lld.manager.%s", (long long)p->m.id, (long long)p->app, p->w->d->info.name);
     assert_int_equal(tls_cert_info(p->m.cert, &name, NULL, NULL, NULL), 0);
     assert_string_equal(name, wanted); /* not what the request asked for */
     assert_int_equal(world_enrol(p->w, p->m.id, token, p->m.key, &again), 200);
@@ -133,7 +134,8 @@ static void test_foreign_certificate(void **state)
     assert_true(world_do(forged, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL) < 0);
     assert_int_equal(world_do(none, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL),
                      ERR_UNAUTHENTICATED);
-    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL), 200);
+    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL),
+                     200);
     end(p);
 }
 
@@ -144,9 +146,11 @@ static void test_renewal(void **state)
     _cleanup_json_ json_t *j = NULL;
     assert_int_equal(tls_csr_new(p->m.key, "anything", &csr, NULL), 0);
     assert_int_equal(world_do(p->m.c, "POST", "/node/v1/renew", json_pack("{s:s}", "csr", csr), &j), 200);
-    _cleanup_(http_client_freep) struct http_client *c = world_node_client(p->w, p->m.key, json_str(j, "certificate", ""));
+    _cleanup_(http_client_freep) struct http_client *c =
+        world_node_client(p->w, p->m.key, json_str(j, "certificate", ""));
     assert_int_equal(world_do(c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL), 200);
-    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/renew", json_pack("{s:s}", "csr", "garbage"), NULL), ERR_INVALID);
+    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/renew", json_pack("{s:s}", "csr", "garbage"), NULL),
+                     ERR_INVALID);
     end(p);
 }
 
@@ -168,21 +172,22 @@ static json_t *create_body(struct play *p, const json_t *answer, const char *rol
 {
     const json_t *service = json_array_get(json_object_get(json_object_get(answer, "view"), "services"), 0);
     return json_pack("{s:I, s:I, s:I, s:{s:i}}", "service", (json_int_t)p->service, "nodes_rev",
-                     (json_int_t)json_int(service, "nodes_rev", 0), "gen", (json_int_t)json_int(service, "gen", 0),
-                     "counts", role, n);
+                     (json_int_t)json_int(service, "nodes_rev", 0), "gen",
+                     (json_int_t)json_int(service, "gen", 0), "counts", role, n);
 }
 
 static int report(struct play *p, bool converged, int64_t node)
 {
-    return manager(p, "report",
-                   json_pack("{s:[{s:I, s:b, s:{s:s, s:[{s:I, s:[s, s, s], s:{s:s}, s:{}, s:{s:{s:i, s:i, s:i}}}]}}],"
-                             " s:[{s:I, s:I, s:s, s:s}]}",
-                             "services", "service", (json_int_t)p->service, "converged", converged, "performance",
-                             "waits_for", "nothing", "nodes", "node", (json_int_t)node, "roles", "proxy", "web",
-                             "backend", "health", "proxy", "OK", "why", "metrics", "proxy", "requests", 10, "errors_5xx",
-                             0, "bytes_out", 100, "log", "service", (json_int_t)p->service, "time",
-                             (json_int_t)1795502560587, "level", "INFO", "line", "RTIMER \033[1mhello"),
-                   NULL);
+    return manager(
+        p, "report",
+        json_pack("{s:[{s:I, s:b, s:{s:s, s:[{s:I, s:[s, s, s], s:{s:s}, s:{}, s:{s:{s:i, s:i, s:i}}}]}}],"
+                  " s:[{s:I, s:I, s:s, s:s}]}",
+                  "services", "service", (json_int_t)p->service, "converged", converged, "performance",
+                  "waits_for", "nothing", "nodes", "node", (json_int_t)node, "roles", "proxy", "web",
+                  "backend", "health", "proxy", "OK", "why", "metrics", "proxy", "requests", 10, "errors_5xx",
+                  0, "bytes_out", 100, "log", "service", (json_int_t)p->service, "time",
+                  (json_int_t)1795502560587, "level", "INFO", "line", "RTIMER \033[1mhello"),
+        NULL);
 }
 
 /* Brings the service to RUNNING; agent is its one node. */
@@ -195,25 +200,32 @@ static void bring_up(struct play *p, struct world_node *agent)
     do_register(p);
     assert_int_equal(world_do(p->user, "POST", start, json_object(), NULL), 202);
     first = view(p, 0, 0);
-    assert_int_equal(manager(p, "create", create_body(p, first, "proxy", 40), NULL), ERR_QUOTA); /* a lying manager */
+    assert_int_equal(manager(p, "create", create_body(p, first, "proxy", 40), NULL),
+                     ERR_QUOTA); /* a lying manager */
     assert_int_equal(manager(p, "create", create_body(p, first, "proxy", 1), NULL), 200);
-    assert_int_equal(manager(p, "create", create_body(p, first, "proxy", 1), NULL), ERR_STALE); /* a lost answer */
+    assert_int_equal(manager(p, "create", create_body(p, first, "proxy", 1), NULL),
+                     ERR_STALE); /* a lost answer */
     second = view(p, 0, 0);
     int64_t node = first_node(second), op = first_op(second);
-    assert_int_equal(manager(p, "finish", json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)p->service, "op",
-                                                    (json_int_t)op, "outcome", "DONE", "why", ""), NULL),
+    assert_int_equal(manager(p, "finish",
+                             json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)p->service, "op",
+                                       (json_int_t)op, "outcome", "DONE", "why", ""),
+                             NULL),
                      ERR_STALE); /* not a node is up */
     _cleanup_free_ char *path = str_printf("/v1/nodes/%lld", (long long)node);
     world_wait(p->user, path, "status", "BOOTING");
     world_node_start(p->w, node, agent);
     world_wait(p->user, path, "status", "UP");
-    assert_int_equal(manager(p, "publish", json_pack("{s:I, s:s, s:I, s:{s:i, s:i, s:i, s:[I]}}", "service",
-                                                     (json_int_t)p->service, "fact", "entries", "rev", (json_int_t)1,
-                                                     "value", "state", 0, "node", 0, "token", 0, "ids",
-                                                     (json_int_t)node), NULL),
+    assert_int_equal(manager(p, "publish",
+                             json_pack("{s:I, s:s, s:I, s:{s:i, s:i, s:i, s:[I]}}", "service",
+                                       (json_int_t)p->service, "fact", "entries", "rev", (json_int_t)1,
+                                       "value", "state", 0, "node", 0, "token", 0, "ids", (json_int_t)node),
+                             NULL),
                      200);
-    assert_int_equal(manager(p, "finish", json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)p->service, "op",
-                                                    (json_int_t)op, "outcome", "DONE", "why", ""), NULL),
+    assert_int_equal(manager(p, "finish",
+                             json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)p->service, "op",
+                                       (json_int_t)op, "outcome", "DONE", "why", ""),
+                             NULL),
                      200);
     assert_int_equal(report(p, true, node), 200);
     world_wait(p->user, show, "state", "RUNNING");
@@ -245,18 +257,23 @@ static void test_life(void **state)
     assert_non_null(strstr(json_str(log, "text", ""), "INFO RTIMER"));
     assert_null(strchr(json_str(log, "text", ""), '\033'));
     /* an agent may not act as the manager */
-    assert_int_equal(world_do(agent.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-two"), NULL),
-                     ERR_FORBIDDEN);
+    assert_int_equal(
+        world_do(agent.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-two"), NULL),
+        ERR_FORBIDDEN);
     /* its heartbeat says who the manager is */
     _cleanup_json_ json_t *beat = NULL;
-    assert_int_equal(world_do(agent.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), &beat), 200);
+    assert_int_equal(world_do(agent.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), &beat),
+                     200);
     assert_true(str_ends(json_str(json_object_get(beat, "manager"), "address", ""), ":9997"));
     /* stop: the manager destroys, the director ends it when nothing is left */
     assert_int_equal(world_do(p->user, "POST", stop, json_object(), NULL), 202);
-    assert_int_equal(manager(p, "destroy", json_pack("{s:I, s:I, s:s}", "service", (json_int_t)p->service, "node",
-                                                     (json_int_t)agent.id, "why", "stopped"), NULL),
+    assert_int_equal(manager(p, "destroy",
+                             json_pack("{s:I, s:I, s:s}", "service", (json_int_t)p->service, "node",
+                                       (json_int_t)agent.id, "why", "stopped"),
+                             NULL),
                      200);
-    assert_int_equal(world_do(agent.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL), ERR_GONE);
+    assert_int_equal(world_do(agent.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL),
+                     ERR_GONE);
     world_wait(p->user, show, "state", "STOPPED");
     assert_int_equal(world_do(agent.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL),
                      ERR_FORBIDDEN); /* the certificate is revoked with the node */
@@ -272,7 +289,8 @@ static void test_fence(void **state)
     int64_t old = p->epoch;
     do_register(p);
     assert_int_equal(p->epoch, old); /* the same nonce is the same process */
-    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-two"), &j), 200);
+    assert_int_equal(
+        world_do(p->m.c, "POST", "/node/v1/register", json_pack("{s:s}", "nonce", "nonce-two"), &j), 200);
     assert_true(json_int(j, "epoch", 0) > old);
     assert_int_equal(manager(p, "view", json_pack("{s:i, s:i}", "txn", 0, "wait_ms", 0), NULL), ERR_FENCED);
     assert_int_equal(report(p, true, 1), ERR_FENCED);
@@ -295,8 +313,10 @@ static void test_artifacts(void **state)
     assert_int_equal(http_do(p->m.c, &call, &status, NULL, NULL), 0);
     assert_int_equal(status, 200);
     fclose(f);
-    assert_int_equal(world_do(p->m.c, "GET", "/node/v1/artifacts/"
-                              "0000000000000000000000000000000000000000000000000000000000000000", NULL, NULL),
+    assert_int_equal(world_do(p->m.c, "GET",
+                              "/node/v1/artifacts/"
+                              "0000000000000000000000000000000000000000000000000000000000000000",
+                              NULL, NULL),
                      ERR_NOT_FOUND);
     assert_int_equal(world_do(p->m.c, "GET", "/node/v1/artifacts/..", NULL, NULL) < 0, 1);
     end(p);
@@ -315,8 +335,8 @@ static void *ask(void *arg)
 {
     struct asker *a = arg;
     _cleanup_(http_client_freep) struct http_client *c = world_client(a->p->w, a->p->token);
-    _cleanup_free_ char *path = str_printf("/v1/services/%lld/log?node=%lld&lines=7", (long long)a->p->service,
-                                           (long long)a->node);
+    _cleanup_free_ char *path =
+        str_printf("/v1/services/%lld/log?node=%lld&lines=7", (long long)a->p->service, (long long)a->node);
     a->status = world_do(c, "GET", path, NULL, &a->answer);
     return NULL;
 }
@@ -339,9 +359,10 @@ static void test_question(void **state)
     assert_int_equal(json_int(q, "node", 0), p->m.id);
     assert_int_equal(json_int(q, "lines", 0), 7);
     assert_string_equal(json_str(q, "name", ""), "agent.log");
-    assert_int_equal(manager(p, "answer", json_pack("{s:I, s:s}", "id", (json_int_t)json_int(q, "id", 0), "text",
-                                                    "one\ntwo\n"), NULL),
-                     200);
+    assert_int_equal(
+        manager(p, "answer",
+                json_pack("{s:I, s:s}", "id", (json_int_t)json_int(q, "id", 0), "text", "one\ntwo\n"), NULL),
+        200);
     pthread_join(t, NULL);
     assert_int_equal(a.status, 200);
     assert_string_equal(json_str(a.answer, "text", ""), "one\ntwo\n");
@@ -405,7 +426,8 @@ static void test_events(void **state)
     struct heard h = {.limit = 2};
     assert_true(http_events(p->user, all, 15000, on_event, &h, NULL) > 0);
     assert_int_equal(h.first, 1);
-    _cleanup_free_ char *rest = str_printf("/v1/apps/%lld/events?after=%lld", (long long)p->app, (long long)h.last);
+    _cleanup_free_ char *rest =
+        str_printf("/v1/apps/%lld/events?after=%lld", (long long)p->app, (long long)h.last);
     struct heard more = {.limit = 1, .last = h.last};
     assert_true(http_events(p->user, rest, 15000, on_event, &more, NULL) > 0);
     assert_int_equal(more.first, h.last + 1); /* nothing is missed */
@@ -428,8 +450,8 @@ static size_t drop(char *p, size_t size, size_t n, void *arg)
     return size * n;
 }
 
-static long curl_post(struct director_world *w, const char *path, const char *body, const char *cookie, const char *csrf,
-                      struct buf *headers)
+static long curl_post(struct director_world *w, const char *path, const char *body, const char *cookie,
+                      const char *csrf, struct buf *headers)
 {
     CURL *c = curl_easy_init();
     _cleanup_free_ char *url = str_printf("https://127.0.0.1:%d%s", http_server_port(w->d->users), path);
@@ -471,7 +493,8 @@ static void test_cookie(void **state)
     _cleanup_buf_ struct buf h = {0};
     _cleanup_buf_ struct buf rest = {0};
     assert_int_equal(curl_post(w, "/v1/login",
-                               "{\"username\":\"ada\",\"password\":\"a good password\",\"cookie\":true}", NULL, NULL, &h),
+                               "{\"username\":\"ada\",\"password\":\"a good password\",\"cookie\":true}",
+                               NULL, NULL, &h),
                      200);
     assert_non_null(strstr(h.data, "HttpOnly; Secure; SameSite=Strict"));
     _cleanup_free_ char *session = cookie_value(h.data, COOKIE_SESSION);

@@ -52,7 +52,10 @@ static void reopen(struct fixture *f)
 static int64_t add_user(struct store *s, const char *name, int64_t credit)
 {
     _cleanup_free_ char *email = str_printf("%s@example.org", name);
-    struct user u = {.username = (char *)(uintptr_t)name, .email = email, .password = (char *)(uintptr_t) "!", .created_ms = 5};
+    struct user u = {.username = (char *)(uintptr_t)name,
+                     .email = email,
+                     .password = (char *)(uintptr_t) "!",
+                     .created_ms = 5};
     int64_t id = 0;
     assert_int_equal(store_begin(s, NULL), 0);
     assert_int_equal(store_user_add(s, &u, &id, NULL), 0);
@@ -75,7 +78,8 @@ static void add_app(struct store *s, int64_t owner, struct app_row *a, struct se
     a->app.id = store_new_id(s);
     a->app.incarnation = 1;
     *v = (struct service_row){.created_ms = 8, .state_ms = 8};
-    v->service = (struct service){.id = store_new_id(s), .app = a->app.id, .sid = 1, .type = a_type(), .gen = 1};
+    v->service =
+        (struct service){.id = store_new_id(s), .app = a->app.id, .sid = 1, .type = a_type(), .gen = 1};
     (void)str_copy(v->service.name, sizeof(v->service.name), "web");
     (void)str_copy(v->service.cloud, sizeof(v->service.cloud), "sim");
     v->service.want.counts[0] = 1;
@@ -105,14 +109,22 @@ static int take(void *arg, struct app_row *app, struct service_row **services, i
 }
 
 /* Runs one save with an effect list. */
-static int save(struct store *s, struct app *a, struct service *before, struct service *after, struct effects *x,
-                struct purse *purse, struct err *e)
+static int save(struct store *s, struct app *a, struct service *before, struct service *after,
+                struct effects *x, struct purse *purse, struct err *e)
 {
     struct app app_after = *a;
     app_after.txn++;
     struct truth_save t = {
-        .app_before = a, .app_after = &app_after, .service_before = before, .service_after = after, .effects = x,
-        .purse = purse, .now_ms = 50, .actor = "ada", .call = "service.start", .title = "start",
+        .app_before = a,
+        .app_after = &app_after,
+        .service_before = before,
+        .service_after = after,
+        .effects = x,
+        .purse = purse,
+        .now_ms = 50,
+        .actor = "ada",
+        .call = "service.start",
+        .title = "start",
     };
     int rc = store_begin(s, e);
     assert_int_equal(rc, 0);
@@ -144,12 +156,26 @@ static void fill_service(struct store *s, struct service *v)
     v->replaced[1].since_ms = 55;
     v->replaced[1].n = 2;
     v->n_ops = 1;
-    v->ops[0] = (struct op){.id = 500, .facet = FACET_COUNTS, .state = OP_ACTIVE, .value = v->want, .born_ms = 10,
-                            .progress_ms = 11, .held_credits = 4, .releases = 1};
+    v->ops[0] = (struct op){.id = 500,
+                            .facet = FACET_COUNTS,
+                            .state = OP_ACTIVE,
+                            .value = v->want,
+                            .born_ms = 10,
+                            .progress_ms = 11,
+                            .held_credits = 4,
+                            .releases = 1};
     set_add(&v->ops[0].targets, 8);
     v->n_nodes = 1;
-    v->nodes[0] = (struct node){.id = 600, .ord = 1, .role = 1, .status = NODE_ASKED, .created_ms = 20, .asked_ms = 21,
-                                .retry_ms = 22, .tries = 2, .finds = 1, .hours_paid = 1};
+    v->nodes[0] = (struct node){.id = 600,
+                                .ord = 1,
+                                .role = 1,
+                                .status = NODE_ASKED,
+                                .created_ms = 20,
+                                .asked_ms = 21,
+                                .retry_ms = 22,
+                                .tries = 2,
+                                .finds = 1,
+                                .hours_paid = 1};
     (void)str_copy(v->nodes[0].token, sizeof(v->nodes[0].token), "tok-600");
     (void)str_copy(v->nodes[0].cloud, sizeof(v->nodes[0].cloud), "sim");
     (void)str_copy(v->nodes[0].address, sizeof(v->nodes[0].address), "198.18.0.9");
@@ -197,8 +223,12 @@ static void test_nothing_changed(void **state)
     struct service_row v;
     struct effects x = {0};
     add_app(f->s, add_user(f->s, "ada", 10), &a, &v);
-    struct truth_save t = {.app_before = &a.app, .app_after = &a.app, .service_before = &v.service,
-                           .service_after = &v.service, .effects = &x, .now_ms = 50};
+    struct truth_save t = {.app_before = &a.app,
+                           .app_after = &a.app,
+                           .service_before = &v.service,
+                           .service_after = &v.service,
+                           .effects = &x,
+                           .now_ms = 50};
     assert_int_equal(store_begin(f->s, NULL), 0);
     assert_int_equal(store_save(f->s, &t, NULL), 0);
     store_abort(f->s);
@@ -206,8 +236,8 @@ static void test_nothing_changed(void **state)
 
 static struct effect use_of(int64_t user, int64_t node, int64_t hour)
 {
-    return (struct effect){.kind = EFF_LEDGER, .ledger = LEDGER_USE, .amount = -1, .user = user, .node_id = node,
-                           .hour = hour};
+    return (struct effect){
+        .kind = EFF_LEDGER, .ledger = LEDGER_USE, .amount = -1, .user = user, .node_id = node, .hour = hour};
 }
 
 static void test_ledger(void **state)
@@ -221,13 +251,16 @@ static void test_ledger(void **state)
     struct effect one[] = {use_of(ada, 9, 0)};
     struct effect twice[] = {use_of(ada, 9, 1), use_of(ada, 9, 0)};
     struct purse purse = {.user = ada, .balance = 2};
-    assert_int_equal(save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = one, .n = 1}, &purse, NULL), 1);
+    assert_int_equal(
+        save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = one, .n = 1}, &purse, NULL), 1);
     purse.balance = 0;
-    assert_int_equal(save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = twice, .n = 2}, &purse, &e),
-                     ERR_EXISTS);
+    assert_int_equal(
+        save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = twice, .n = 2}, &purse, &e),
+        ERR_EXISTS);
     struct effect more[] = {use_of(ada, 10, 0), use_of(ada, 11, 0), use_of(ada, 12, 0)};
-    assert_int_equal(save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = more, .n = 3}, &purse, &e),
-                     ERR_CREDIT);
+    assert_int_equal(
+        save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = more, .n = 3}, &purse, &e),
+        ERR_CREDIT);
     struct user u = {0};
     assert_int_equal(store_user(f->s, ada, &u, NULL), 0);
     assert_int_equal(u.balance, 2); /* neither left anything behind */
@@ -247,8 +280,9 @@ static void test_wrong_balance(void **state)
     struct effect one[] = {use_of(ada, 9, 0)};
     struct purse purse = {.user = ada, .balance = 3};
     struct err e = {0};
-    assert_int_equal(save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = one, .n = 1}, &purse, &e),
-                     ERR_INTERNAL);
+    assert_int_equal(
+        save(f->s, &a.app, &v.service, &v.service, &(struct effects){.e = one, .n = 1}, &purse, &e),
+        ERR_INTERNAL);
     err_done(&e);
 }
 
@@ -285,7 +319,8 @@ static void test_unique_users(void **state)
 {
     struct fixture *f = *state;
     (void)add_user(f->s, "ada", 0);
-    struct user u = {.username = (char *)(uintptr_t) "ada", .email = (char *)(uintptr_t) "b@example.org",
+    struct user u = {.username = (char *)(uintptr_t) "ada",
+                     .email = (char *)(uintptr_t) "b@example.org",
                      .password = (char *)(uintptr_t) "!"};
     int64_t id = 0;
     struct err e = {0};
