@@ -96,7 +96,6 @@ void cmd_id_op(const struct op *o, char id[48]);
 void plan_code(struct ctx *c);                                        /* A, S */
 void plan_names_init(struct ctx *c);                                  /* N3, F9 */
 bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, struct doc *d); /* N */
-bool entry_ready(const struct ctx *c, const struct pn *p);            /* E2 */
 void plan_entries(struct ctx *c);                                     /* E */
 bool can_unentry(const struct ctx *c, int64_t node);
 void plan_docs(struct ctx *c);                                        /* R */

@@ -67,8 +67,9 @@ static void choose_entry(const struct ctx *c, const struct pn *p, struct doc *d)
     for (int k = poss_n(p) - 1; k >= 0 && !now; k--) {
         now = doc_has(poss_at(p, k), c->entry) ? poss_at(p, k) : NULL;
     }
+    bool knows = !c->t->code || !now || now->route == c->route || set_has(&p->a->r.staged, c->route);
     d->route = c->route;
-    if (names_for(c, p, c->route, d)) {
+    if (knows && names_for(c, p, c->route, d)) { /* the entry itself has to have the files first */
         return;
     }
     if (now && now->route != c->route) {

@@ -105,13 +105,10 @@ bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, str
 
 /* ---- entries ---- */
 
-bool entry_ready(const struct ctx *c, const struct pn *p)
+/* Each class of the document has a target that qualifies now (E2). */
+static bool doc_leads_somewhere(const struct ctx *c, const struct pn *p, const struct doc *d)
 {
-    if (!p->up || !is_settled(p) || !doc_serves(&p->a->r.applied, c->entry) || !is_healthy(p, c->entry)) {
-        return false;
-    }
-    const struct doc *d = &p->a->r.applied;
-    for (int r = 0; r < c->t->n_roles && !bug(STALE_ENTRY); r++) { /* E2 */
+    for (int r = 0; r < c->t->n_roles && !bug(STALE_ENTRY); r++) {
         bool served = !(c->targets >> r & 1);
         int64_t v = c->serves_code >> r & 1 ? d->route : 0;
         for (int64_t k = 0; !served && k < d->names[r].n; k++) {
@@ -125,30 +122,50 @@ bool entry_ready(const struct ctx *c, const struct pn *p)
     return true;
 }
 
+/* E1: a listed entry that works stays, whatever is on its way to it. */
+static bool entry_works(const struct ctx *c, const struct pn *p)
+{
+    if (!is_healthy(p, c->entry)) {
+        return false;
+    }
+    for (int k = 0; k < poss_n(p); k++) {
+        if (!doc_serves(poss_at(p, k), c->entry) || !doc_leads_somewhere(c, p, poss_at(p, k))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* E2: a new one also has to be settled. */
+static bool entry_ready(const struct ctx *c, const struct pn *p)
+{
+    return is_settled(p) && entry_works(c, p);
+}
+
 static void choose_entries(struct ctx *c, struct id_set *ret)
 {
     const struct id_set *listed = &c->s->facts[FACT_ENTRIES].v.ids;
     int wanted = 0;
     for (int i = 0; i < c->n; i++) {
-        bool here = c->x[i].wanted >> c->entry & 1;
-        wanted += here;
-        if (here && entry_ready(c, &c->x[i])) {
-            set_add(ret, c->x[i].n->id);
+        const struct pn *p = &c->x[i];
+        if (!(p->wanted >> c->entry & 1)) {
+            continue;
+        }
+        wanted++;
+        if (set_has(listed, p->n->id) ? entry_works(c, p) : entry_ready(c, p)) {
+            set_add(ret, p->n->id);
         }
     }
     bool none = ret->n == 0;
     bool missing = ret->n < wanted || c->place.create[c->entry] > 0;
     for (int64_t k = 0; missing && k < listed->n; k++) { /* E1 */
         int i = ctx_index(c, listed->id[k]);
-        if (i >= 0 && c->x[i].n->status == NODE_UP && (none || entry_ready(c, &c->x[i]))) {
+        if (i >= 0 && c->x[i].n->status == NODE_UP && (none || entry_works(c, &c->x[i]))) {
             set_add(ret, listed->id[k]);
         }
     }
-    for (int64_t k = 0; ret->n == 0 && k < listed->n; k++) { /* E3 */
-        int i = ctx_index(c, listed->id[k]);
-        if (i >= 0 && c->x[i].n->status == NODE_UP) {
-            set_add(ret, listed->id[k]);
-        }
+    if (ret->n == 0) {
+        *ret = *listed; /* E3: never an empty list, even when nobody on it lives */
     }
 }
 

@@ -105,10 +105,15 @@ static bool members_ok(struct ctx *c, bool notified)
     return true;
 }
 
-static bool no_victims(const struct ctx *c)
+/* Nothing is left of what was: no victims, no roles that only drain (so that people see where what runs). */
+static bool no_remains(struct ctx *c)
 {
     for (int i = 0; i < c->n; i++) {
-        if (c->x[i].victim && c->x[i].rank != RANK_LEAVING) {
+        const struct pn *p = &c->x[i];
+        bool victim = p->victim && p->rank != RANK_LEAVING;
+        bool remains = p->kept && p->up && p->a->r.applied.roles != p->wanted;
+        if (victim || remains) {
+            plan_waits(c, "node %lld %s", (long long)p->n->id, victim ? "leaves" : "gives up roles");
             return false;
         }
     }
@@ -204,7 +209,7 @@ void plan_ops(struct ctx *c)
 {
     bool nodes = nodes_ok(c);
     bool facts = nodes && facts_ok(c) && entries_ok(c);
-    bool exact = facts && names_ok(c) && no_victims(c) && members_ok(c, true);
+    bool exact = facts && names_ok(c) && no_remains(c) && members_ok(c, true);
     for (int i = 0; i < c->s->n_ops; i++) {
         const struct op *o = &c->s->ops[i];
         switch (o->facet) {

@@ -33,7 +33,9 @@ int truth_want_manager(struct truth *t, struct err *e)
 
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e)
 {
-    bool current = a->manager_node != 0 && a->manager_node == manager_node && a->epoch == epoch;
+    /* an epoch of before a restore is void, even if the backup was made under it (T7) */
+    bool current = a->manager_node != 0 && a->manager_node == manager_node && a->epoch == epoch &&
+                   epoch >> 32 == a->incarnation;
     if (!current && !bug(NO_DIRECTOR_FENCE)) {
         return err_set(e, ERR_FENCED, "this manager was replaced");
     }
@@ -47,7 +49,7 @@ int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int
         return err_set(e, ERR_FENCED, "this manager was replaced");
     }
     a->manager_heard_ms = t->now_ms;
-    if (!str_eq(a->nonce, nonce) || a->epoch == 0) {
+    if (!str_eq(a->nonce, nonce) || a->epoch == 0 || a->epoch >> 32 != a->incarnation) {
         int64_t base = a->incarnation << 32; /* after a restore above everything that was before (T7) */
         a->epoch = (a->epoch > base ? a->epoch : base) + 1;
         (void)str_copy(a->nonce, sizeof a->nonce, nonce);

@@ -164,6 +164,22 @@ void check(struct world *w)
 
 /* ---- at the director's door ---- */
 
+/* T3 */
+void check_create(struct world *w, int svc)
+{
+    const struct service *s = &w->db.s[svc];
+    for (int r = 0; r < s->type->n_roles; r++) {
+        int surge = s->type->roles[r].surge > 0 ? s->type->roles[r].surge : 1;
+        int n = 0;
+        for (int i = 0; i < s->n_nodes; i++) {
+            n += s->nodes[i].role == r && s->nodes[i].status < NODE_UP && w->now == s->nodes[i].created_ms;
+        }
+        if (n > s->want.counts[r] + surge || (n > 0 && place_counted(s, r, w->now) > s->want.counts[r] + surge)) {
+            bad(w, "T3 %d new nodes of role %s are more than wanted", n, s->type->roles[r].name);
+        }
+    }
+}
+
 void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool lying)
 {
     const struct service *s = &w->db.s[svc];
@@ -264,15 +280,6 @@ static void check_ops(struct world *w, int k)
         bool over = idle > deadline[o->facet] + 150 * SECOND || age > 3 * deadline[o->facet] + 150 * SECOND;
         if (over && w->now - w->dir_up_ms > 60 * SECOND) {
             bad(w, "I6 operation %lld does not end", (long long)o->id);
-        }
-    }
-    for (int r = 0; r < s->type->n_roles && s->n_ops == 0; r++) { /* T3 */
-        int surge = s->type->roles[r].surge > 0 ? s->type->roles[r].surge : 1, young_nodes = 0;
-        for (int i = 0; i < s->n_nodes; i++) {
-            young_nodes += s->nodes[i].role == r && node_alive(&s->nodes[i]) && w->now - s->nodes[i].created_ms < 20 * SECOND;
-        }
-        if (young_nodes > s->want.counts[r] + surge) {
-            bad(w, "T3 %d new nodes of role %s", young_nodes, s->type->roles[r].name);
         }
     }
 }

@@ -177,6 +177,7 @@ static int do_call(struct world *w, const struct call *c, const struct mgr *m)
     case CALL_CREATE:
         r = truth_create(&t, c->nodes_rev, c->gen, c->counts, NULL);
         w->creates += r == 0;
+        check_create(w, c->svc);
         break;
     case CALL_DESTROY:
         w->destroys += service_node(s, c->node) != NULL;

@@ -303,6 +303,7 @@ void vm_reboot(struct world *w, struct vm *v, int64_t ms);
 /* ---- check.c ---- */
 void check(struct world *w);
 void check_slow(struct world *w); /* every few seconds of virtual time */
+void check_create(struct world *w, int svc);
 void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool lying);
 void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v);
 bool role_works(const struct world *w, const struct vm *v, int role, int64_t version);
