@@ -9,8 +9,9 @@
 #include <pthread.h>
 
 #include "agent/engine.h"
+#include "agent/journal.h"
+#include "agent/wire.h"
 #include "engine/fence.h"
-#include "net/http_client.h"
 
 #define AGENT_ENGINES_MAX 16
 #define AGENT_PROBES_MAX 4
@@ -21,18 +22,25 @@ struct agent_engine {
     struct engine *engine;
 };
 
+struct script;
+
 struct agent {
     /* where things are */
-    char *state_dir, *code_root, *log_dir, *run_root;
+    char *state_dir, *data_root, *code_root, *log_dir, *run_root;
     /* who we are: user data and certificate */
     json_t *user_data; /* owned; the texts below are borrowed from it */
     const char *installation, *kind, *ca, *director_name, *director_address, *token;
     int64_t node, app;
-    char *key_pem, *cert_pem;
+    char *key_pem;
+    int stop_fd; /* eventfd: readable when the agent ends */
 
     pthread_mutex_t lock;  /* everything below */
     pthread_cond_t change; /* something below changed */
     bool stopping;
+    char *cert_pem;
+    int64_t cert_rev; /* +1 at each renewal */
+    int64_t renew_look_ms; /* of the beat thread alone */
+    bool ask; /* the director should be asked for the manager now */
     struct fence fence;
     int64_t boot, n, service;
     int64_t done_epoch, done_seq;
@@ -49,6 +57,8 @@ struct agent {
     struct agent_engine engines[AGENT_ENGINES_MAX];
     int n_probes;
     struct probe_result probes[AGENT_PROBES_MAX];
+    struct journal *journal;
+    struct script *scripts; /* under way (commands.c) */
     uint64_t told, changes; /* the tell thread reports when changes is ahead */
     char firewall_why[WHY_MAX]; /* why the firewall could not be set; "" = it is */
     char manager_name[300], manager_address[ADDRESS_MAX]; /* "" = unknown */
@@ -60,7 +70,9 @@ void agent_changed(struct agent *a);
 /* identity.c: reads user data, makes the key at the first boot, enrols until there is a certificate. */
 int identity_read(struct agent *a, const char *path, struct err *e) WARN_UNUSED;
 int identity_enrol(struct agent *a, struct err *e) WARN_UNUSED;
-int identity_director(struct agent *a, struct http_client **ret, struct err *e) WARN_UNUSED;
+int identity_director(struct agent *a, struct wire **ret, struct err *e) WARN_UNUSED;
+/* Gets a new certificate when the present one is 30 of its 90 days old; looks at most once an hour. c: to the director. */
+int identity_renew(struct agent *a, struct wire *c, struct err *e) WARN_UNUSED;
 
 /* stage.c: makes the versions of a document available below code_root/SERVICE, or drops what is not in it. */
 int stage_document(struct agent *a, const json_t *document, struct err *e) WARN_UNUSED;
@@ -78,11 +90,18 @@ void *apply_thread(void *arg);
 int apply_document(struct agent *a, const json_t *document, bool *ret_own, struct err *e) WARN_UNUSED;
 void apply_stop(struct agent *a);
 
+/* commands.c: starts what the document asks for and is not in the journal (K rules); again after each end. */
+void commands_start(struct agent *a, const json_t *document);
+/* Ends what runs; waits. */
+void commands_stop(struct agent *a);
+
 /* report.c: caller owns the result. Takes the lock. */
 json_t *report_make(struct agent *a);
 
 /* firewall.c: ports of roles only from those who may call them. `allow` of the document. */
 int firewall_set(const json_t *allow, struct err *e) WARN_UNUSED;
+/* The rules as text (for the test). */
+int firewall_rules(const json_t *allow, struct buf *out, struct err *e) WARN_UNUSED;
 
 /* logs.c: the end of a log from the allow-list of the engines; rotation. */
 int logs_tail(struct agent *a, const char *name, int lines, struct buf *out, struct err *e) WARN_UNUSED;

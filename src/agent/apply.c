@@ -50,6 +50,9 @@ static int collect(struct agent *a, const json_t *document, struct parts *ret, s
                 return err_set(e, ERR_INVALID, "more than %d engines", AGENT_ENGINES_MAX);
             }
             struct part *p = &ret->p[ret->n++];
+            if (json_flag(v, "drain", false) && str_eq(json_str(section, "engine", ""), "haproxy")) {
+                json_object_set_new(section, "drain", json_true()); /* it tells its visitors */
+            }
             *p = (struct part){.role = role, .section = section, .engine = find_engine(a, role, section),
                                .drain = json_flag(v, "drain", false)};
         }
@@ -57,11 +60,33 @@ static int collect(struct agent *a, const json_t *document, struct parts *ret, s
     return 0;
 }
 
+/* Place of an engine's driver in the list of drivers, which is the order of configuring. */
+static int rank(const struct part *p)
+{
+    int i = 0;
+    while (role_drivers[i] && !str_eq(role_drivers[i]->name, json_str(p->section, "engine", ""))) {
+        i++;
+    }
+    return i;
+}
+
+static void sort(struct parts *x)
+{
+    for (int i = 1; i < x->n; i++) {
+        struct part p = x->p[i];
+        int at = i;
+        for (; at > 0 && rank(&x->p[at - 1]) > rank(&p); at--) {
+            x->p[at] = x->p[at - 1];
+        }
+        x->p[at] = p;
+    }
+}
+
 static int prepare(struct agent *a, int64_t service, struct part *p, struct err *e)
 {
     if (!p->engine) {
         const struct engine_place place = {.run_root = a->run_root, .log_dir = a->log_dir,
-                                           .data_root = a->state_dir, .code_root = a->code_root};
+                                           .data_root = a->data_root, .code_root = a->code_root};
         const struct role_driver *driver = role_driver_find(json_str(p->section, "engine", ""));
         if (!driver) {
             return err_set(e, ERR_INVALID, "no engine \"%s\"", json_str(p->section, "engine", ""));
@@ -76,7 +101,7 @@ static int prepare(struct agent *a, int64_t service, struct part *p, struct err 
     return r;
 }
 
-/* The old document goes on: files as they were, new engines away. */
+/* The old document goes on: files as they were, new engines away; what had been changed live is changed back. */
 static void take_back(struct parts *x, int prepared)
 {
     for (int i = 0; i < x->n; i++) {
@@ -84,8 +109,10 @@ static void take_back(struct parts *x, int prepared)
         enum role_change change;
         if (p->fresh) {
             engine_free(p->engine, 1000);
-        } else if (i < prepared && p->engine && engine_section(p->engine)) {
-            (void)!engine_configure(p->engine, engine_section(p->engine), &change, NULL);
+        } else if (i < prepared && p->engine && engine_section(p->engine) &&
+                   engine_configure(p->engine, engine_section(p->engine), &change, NULL) == 0 &&
+                   (change == CHANGE_RELOAD || change == CHANGE_RESTART)) {
+            (void)!engine_switch(p->engine, engine_section(p->engine), change, NULL);
         }
     }
 }
@@ -144,6 +171,7 @@ int apply_document(struct agent *a, const json_t *document, bool *ret_own, struc
     *ret_own = true;
     int r = stage_document(a, document, e);
     r = r < 0 ? r : collect(a, document, &x, e);
+    sort(&x);
     for (int i = 0; r >= 0 && i < x.n; i++) {
         r = prepare(a, service, &x.p[i], e);
         if (r < 0) {
@@ -250,6 +278,7 @@ static void apply_one(struct agent *a, json_t *document)
     agent_changed(a);
     if (r >= 0) {
         try_version(a, document);
+        commands_start(a, document);
     }
 }
 

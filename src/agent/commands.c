@@ -102,7 +102,9 @@ static int start_process(struct agent *a, const json_t *document, const json_t *
     _cleanup_free_ char *env_args = str_printf("CONPAAS_ARGS=%s", text);
     _cleanup_free_ char *env_id = str_printf("CONPAAS_COMMAND=%s", s->id);
     _cleanup_close_ int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-    const char *const argv[] = {path, NULL};
+    bool x = access(path, X_OK) == 0;
+    /* Archives made elsewhere than on Unix have no execute bits. */
+    const char *const argv[] = {x ? path : "/bin/sh", x ? NULL : path, NULL};
     const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                                env_args, env_id, NULL};
     struct passwd pw, *user = NULL;

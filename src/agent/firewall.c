@@ -30,7 +30,7 @@ static int add_rule(struct buf *b, int64_t port, const json_t *from, struct err 
     return 0;
 }
 
-static int rules(const json_t *allow, struct buf *b, struct err *e)
+int firewall_rules(const json_t *allow, struct buf *b, struct err *e)
 {
     size_t i;
     json_t *v;
@@ -65,7 +65,7 @@ int firewall_set(const json_t *allow, struct err *e)
     _cleanup_buf_ struct buf text = {0};
     _cleanup_buf_ struct buf out = {0};
     int status = 0;
-    int r = rules(allow, &text, e);
+    int r = firewall_rules(allow, &text, e);
     r = r < 0 ? r : proc_run(&spec, text.data, 10000, 4096, &out, &status, e);
     if (r >= 0 && status != 0) {
         return err_set(e, ERR_FAILED, "the firewall could not be set: %.150s", out.data ? out.data : "");

@@ -4,8 +4,12 @@
 #include <errno.h>
 
 #include "agent/agent.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "net/tls.h"
+
+#define RENEW_LOOK_MS (3600 * 1000LL)
+#define RENEW_LEFT_MS (60 * 24 * RENEW_LOOK_MS) /* of 90 days */
 
 int identity_read(struct agent *a, const char *path, struct err *e)
 {
@@ -55,7 +59,7 @@ static int read_or_make_key(struct agent *a, struct err *e)
     return r < 0 ? r : fs_write_atomic(path, a->key_pem, strlen(a->key_pem), 0600, e);
 }
 
-static int new_client(struct agent *a, bool identified, struct http_client **ret, struct err *e)
+static int new_client(struct agent *a, bool identified, struct wire **ret, struct err *e)
 {
     const char *port = strrchr(a->director_address, ':');
     _cleanup_free_ char *url = str_printf("https://%s%s", a->director_name, port ? port : ":9998");
@@ -64,30 +68,31 @@ static int new_client(struct agent *a, bool identified, struct http_client **ret
                                    .ca_pem = a->ca,
                                    .key_pem = identified ? a->key_pem : NULL,
                                    .cert_pem = identified ? a->cert_pem : NULL};
-    return http_client_new(&c, ret, e);
+    return wire_new(&c, a->stop_fd, ret, e);
 }
 
-int identity_director(struct agent *a, struct http_client **ret, struct err *e)
+int identity_director(struct agent *a, struct wire **ret, struct err *e)
 {
-    return new_client(a, true, ret, e);
+    pthread_mutex_lock(&a->lock); /* the certificate may be renewed by another thread */
+    int r = new_client(a, true, ret, e);
+    pthread_mutex_unlock(&a->lock);
+    return r;
 }
 
-static int ask_certificate(struct agent *a, struct err *e)
+static int make_csr(const struct agent *a, char **ret, struct err *e)
 {
     struct tls_name name = {.kind = str_eq(a->kind, "manager") ? TLS_MANAGER : TLS_AGENT, .node = a->node, .app = a->app};
     (void)str_copy(name.installation, sizeof name.installation, a->installation);
     _cleanup_free_ char *dns = tls_name_text(&name);
-    _cleanup_free_ char *csr = NULL;
-    _cleanup_(http_client_freep) struct http_client *c = NULL;
-    int r = tls_csr_new(a->key_pem, dns, &csr, e);
-    r = r < 0 ? r : new_client(a, false, &c, e);
-    if (r < 0) {
-        return r;
-    }
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:s, s:s}", "node", (json_int_t)a->node, "token", a->token, "csr", csr);
+    return tls_csr_new(a->key_pem, dns, ret, e);
+}
+
+/* Sends body, stores and takes the certificate of the answer. */
+static int fetch_certificate(struct agent *a, struct wire *c, const char *path, const json_t *body, struct err *e)
+{
     _cleanup_json_ json_t *answer = NULL;
-    struct http_call call = {.method = "POST", .path = "/node/v1/enrol", .body = body};
-    r = http_do(c, &call, NULL, &answer, e);
+    struct http_call call = {.method = "POST", .path = path, .body = body};
+    int r = wire_do(c, &call, NULL, &answer, e);
     if (r < 0) {
         return r;
     }
@@ -95,10 +100,49 @@ static int ask_certificate(struct agent *a, struct err *e)
     if (!pem) {
         return err_set(e, ERR_INTERNAL, "the director's answer has no certificate");
     }
-    _cleanup_free_ char *path = str_printf("%s/cert.pem", a->state_dir);
-    r = fs_write_atomic(path, pem, strlen(pem), 0600, e);
-    a->cert_pem = r < 0 ? NULL : xstrdup(pem);
+    _cleanup_free_ char *file = str_printf("%s/cert.pem", a->state_dir);
+    r = fs_write_atomic(file, pem, strlen(pem), 0600, e);
+    if (r == 0) {
+        pthread_mutex_lock(&a->lock);
+        free(a->cert_pem);
+        a->cert_pem = xstrdup(pem);
+        a->cert_rev++;
+        pthread_mutex_unlock(&a->lock);
+    }
     return r;
+}
+
+static int ask_certificate(struct agent *a, struct err *e)
+{
+    _cleanup_free_ char *csr = NULL;
+    _cleanup_(wire_freep) struct wire *c = NULL;
+    int r = make_csr(a, &csr, e);
+    r = r < 0 ? r : new_client(a, false, &c, e);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_json_ json_t *body = json_pack("{s:I, s:s, s:s}", "node", (json_int_t)a->node, "token", a->token, "csr", csr);
+    return fetch_certificate(a, c, "/node/v1/enrol", body, e);
+}
+
+int identity_renew(struct agent *a, struct wire *c, struct err *e)
+{
+    _cleanup_free_ char *name = NULL, *serial = NULL, *csr = NULL;
+    int64_t end = 0, now = clock_mono_ms();
+    if (a->renew_look_ms != 0 && now - a->renew_look_ms < RENEW_LOOK_MS) {
+        return 0;
+    }
+    a->renew_look_ms = now;
+    int r = tls_cert_info(a->cert_pem, &name, &serial, &end, e);
+    if (r < 0 || end - clock_wall_ms() > RENEW_LEFT_MS) {
+        return r;
+    }
+    r = make_csr(a, &csr, e);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_json_ json_t *body = json_pack("{s:s}", "csr", csr);
+    return fetch_certificate(a, c, "/node/v1/renew", body, e);
 }
 
 int identity_enrol(struct agent *a, struct err *e)

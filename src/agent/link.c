@@ -5,12 +5,16 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/trim.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #define BEAT_MS 10000
 #define POLL_WAIT_MS 5000
 #define RETRY_MS 1000
+#define HASTY_MS 100
+#define ASK_AFTER 3 /* failures in a row */
+#define ASK_PAUSE_MS 1000
 
 static const struct log_ctx here = {.logger = "agent.link"};
 
@@ -53,7 +57,8 @@ static bool pause_for(struct agent *a, int64_t ms)
 static void take_document(struct agent *a, int64_t epoch, json_t *document)
 {
     _cleanup_err_ struct err e = {0};
-    int64_t seq = json_is_object(document) ? json_int(document, "seq", 0) : 0;
+    bool whole = json_is_object(document) && json_int(document, "epoch", 0) == epoch;
+    int64_t seq = whole ? json_int(document, "seq", 0) : 0; /* another's document is none */
     struct fence before = a->fence;
     enum fence_verdict v = fence_judge(&a->fence, epoch, seq);
     int r = 0;
@@ -79,7 +84,7 @@ static void take_document(struct agent *a, int64_t epoch, json_t *document)
     }
 }
 
-static void answer_query(struct agent *a, struct http_client *c, const json_t *query)
+static void answer_query(struct agent *a, struct wire *c, const json_t *query)
 {
     _cleanup_buf_ struct buf text = {0};
     _cleanup_err_ struct err e = {0};
@@ -89,10 +94,10 @@ static void answer_query(struct agent *a, struct http_client *c, const json_t *q
     _cleanup_json_ json_t *body = json_pack("{s:I, s:s}", "id", (json_int_t)json_int(query, "id", 0),
                                             plain ? "text" : "error", said);
     struct http_call call = {.method = "POST", .path = "/agent/v1/answer", .body = body};
-    (void)!http_do(c, &call, NULL, NULL, NULL);
+    (void)!wire_do(c, &call, NULL, NULL, NULL);
 }
 
-static int exchange(struct agent *a, struct http_client *c, bool poll, int64_t *echo, struct err *e)
+static int exchange(struct agent *a, struct wire *c, bool poll, int64_t *echo, struct err *e)
 {
     _cleanup_json_ json_t *body = json_pack("{s:o, s:I}", "report", report_make(a), "echo", (json_int_t)*echo);
     _cleanup_json_ json_t *answer = NULL;
@@ -101,7 +106,7 @@ static int exchange(struct agent *a, struct http_client *c, bool poll, int64_t *
     }
     struct http_call call = {.method = "POST", .path = poll ? "/agent/v1/poll" : "/agent/v1/report", .body = body,
                              .timeout_ms = POLL_WAIT_MS + 5000};
-    int r = http_do(c, &call, NULL, &answer, e);
+    int r = wire_do(c, &call, NULL, &answer, e);
     if (r < 0) {
         return r;
     }
@@ -121,31 +126,31 @@ static int exchange(struct agent *a, struct http_client *c, bool poll, int64_t *
 /* ---- connections ---- */
 
 /* NULL while nobody knows the manager. ret_to: whom it goes to. */
-static struct http_client *dial_manager(struct agent *a, char *ret_to, size_t size)
+static struct wire *dial_manager(struct agent *a, char *ret_to, size_t size, int64_t *ret_rev)
 {
-    pthread_mutex_lock(&a->lock);
-    _cleanup_free_ char *name = xstrdup(a->manager_name);
-    _cleanup_free_ char *address = xstrdup(a->manager_address);
-    pthread_mutex_unlock(&a->lock);
-    if (!name[0] || !address[0]) {
-        return NULL;
-    }
-    (void)str_copy(ret_to, size, address);
-    const char *port = strrchr(address, ':');
-    _cleanup_free_ char *url = str_printf("https://%s%s", name, port ? port : ":9997");
-    struct http_client_config config = {.url = url, .connect_to = address, .ca_pem = a->ca, .key_pem = a->key_pem,
-                                        .cert_pem = a->cert_pem, .connect_timeout_ms = 3000};
-    struct http_client *c = NULL;
+    struct wire *c = NULL;
     _cleanup_err_ struct err e = {0};
-    if (http_client_new(&config, &c, &e) < 0) {
-        log_warn(&here, "%s", e.message);
+    pthread_mutex_lock(&a->lock);
+    if (a->manager_name[0] && a->manager_address[0]) {
+        (void)str_copy(ret_to, size, a->manager_address);
+        *ret_rev = a->cert_rev;
+        const char *port = strrchr(a->manager_address, ':');
+        _cleanup_free_ char *url = str_printf("https://%s%s", a->manager_name, port ? port : ":9997");
+        const struct http_client_config config = {.url = url, .connect_to = a->manager_address, .ca_pem = a->ca,
+                                                  .key_pem = a->key_pem, .cert_pem = a->cert_pem,
+                                                  .connect_timeout_ms = 3000};
+        if (wire_new(&config, a->stop_fd, &c, &e) < 0) { /* does not dial yet */
+            log_warn(&here, "%s", e.message);
+        }
     }
+    pthread_mutex_unlock(&a->lock);
     return c;
 }
 
 struct line {
-    struct http_client *c;
+    struct wire *c;
     char to[ADDRESS_MAX];
+    int64_t cert_rev;
     int64_t echo;
     int failures;
 };
@@ -153,7 +158,7 @@ struct line {
 static bool moved(struct agent *a, const struct line *l)
 {
     pthread_mutex_lock(&a->lock);
-    bool yes = !str_eq(a->manager_address, l->to);
+    bool yes = !str_eq(a->manager_address, l->to) || a->cert_rev != l->cert_rev;
     pthread_mutex_unlock(&a->lock);
     return yes;
 }
@@ -161,11 +166,11 @@ static bool moved(struct agent *a, const struct line *l)
 static int line_exchange(struct agent *a, struct line *l, bool poll)
 {
     if (l->c && moved(a, l)) {
-        http_client_free(l->c);
+        wire_free(l->c);
         *l = (struct line){0};
     }
     if (!l->c) {
-        l->c = dial_manager(a, l->to, sizeof l->to);
+        l->c = dial_manager(a, l->to, sizeof l->to, &l->cert_rev);
         l->echo = 0;
     }
     if (!l->c) {
@@ -177,6 +182,12 @@ static int line_exchange(struct agent *a, struct line *l, bool poll)
         log_warn(&here, "the manager at %s: %s", l->to, e.message);
     }
     l->failures = r < 0 ? l->failures : 0;
+    if (l->failures % ASK_AFTER == ASK_AFTER - 1) {
+        pthread_mutex_lock(&a->lock);
+        a->ask = true; /* perhaps there is another manager by now */
+        pthread_cond_broadcast(&a->change);
+        pthread_mutex_unlock(&a->lock);
+    }
     return r;
 }
 
@@ -186,9 +197,13 @@ void *link_poll_thread(void *arg)
     struct line l = {0};
     bool go_on = true;
     while (go_on) {
-        go_on = pause_for(a, line_exchange(a, &l, true) < 0 ? RETRY_MS : 0);
+        int64_t begun = clock_mono_ms();
+        int r = line_exchange(a, &l, true);
+        /* A peer that answers at once, again and again, must not make us spin. */
+        bool hasty = clock_mono_ms() - begun < HASTY_MS;
+        go_on = pause_for(a, r < 0 ? RETRY_MS : hasty ? HASTY_MS : 0);
     }
-    http_client_free(l.c);
+    wire_free(l.c);
     return NULL;
 }
 
@@ -210,18 +225,18 @@ void *link_tell_thread(void *arg)
         a->told = r < 0 ? a->told : told;
     }
     pthread_mutex_unlock(&a->lock);
-    http_client_free(l.c);
+    wire_free(l.c);
     return NULL;
 }
 
 /* ---- the director ---- */
 
-static int beat(struct agent *a, struct http_client *c, struct err *e)
+static int beat(struct agent *a, struct wire *c, struct err *e)
 {
     _cleanup_json_ json_t *body = json_pack("{s:I}", "boot", (json_int_t)a->boot);
     _cleanup_json_ json_t *answer = NULL;
     struct http_call call = {.method = "POST", .path = "/node/v1/heartbeat", .body = body, .timeout_ms = 10000};
-    int r = http_do(c, &call, NULL, &answer, e);
+    int r = wire_do(c, &call, NULL, &answer, e);
     const json_t *manager = json_object_get(answer, "manager");
     if (r < 0 || !json_is_object(manager)) {
         return r;
@@ -233,24 +248,47 @@ static int beat(struct agent *a, struct http_client *c, struct err *e)
     return 0;
 }
 
+/* Until the next beat: its time, or a link that wants to know the manager. */
+static bool beat_pause(struct agent *a)
+{
+    if (!pause_for(a, ASK_PAUSE_MS)) {
+        return false;
+    }
+    int64_t end = clock_mono_ms() + BEAT_MS - ASK_PAUSE_MS;
+    pthread_mutex_lock(&a->lock);
+    bool lonely = !a->manager_address[0] && !str_eq(a->kind, "manager");
+    for (int64_t left = 1; !lonely && left > 0 && !a->stopping && !a->ask; left = end - clock_mono_ms()) {
+        wait_lock(a, end - clock_mono_ms());
+    }
+    a->ask = false;
+    bool go_on = !a->stopping;
+    pthread_mutex_unlock(&a->lock);
+    return go_on;
+}
+
 void *link_beat_thread(void *arg)
 {
     struct agent *a = arg;
-    struct http_client *c = NULL;
-    bool go_on = true;
-    while (go_on) {
+    struct wire *c = NULL;
+    int64_t rev = -1;
+    int failures = 0;
+    do {
         _cleanup_err_ struct err e = {0};
+        if (c && rev != a->cert_rev) {
+            wire_free(c);
+            c = NULL;
+        }
+        rev = a->cert_rev; /* only this thread changes it */
         int r = c ? 0 : identity_director(a, &c, &e);
         r = r < 0 ? r : beat(a, c, &e);
-        if (r < 0) {
+        r = r < 0 ? r : identity_renew(a, c, &e);
+        if (r < 0 && failures++ % 30 == 0) {
             log_warn(&here, "the director: %s", e.message);
         }
+        failures = r < 0 ? failures : 0;
         logs_rotate(a);
-        pthread_mutex_lock(&a->lock);
-        bool lonely = !a->manager_address[0];
-        pthread_mutex_unlock(&a->lock);
-        go_on = pause_for(a, lonely && !str_eq(a->kind, "manager") ? RETRY_MS : BEAT_MS);
-    }
-    http_client_free(c);
+        trim_memory();
+    } while (beat_pause(a));
+    wire_free(c);
     return NULL;
 }

@@ -21,7 +21,7 @@ static bool allowed(struct agent *a, const char *name)
         const char *const *suffix = engine_driver(g)->logs;
         for (; suffix && *suffix; suffix++) {
             _cleanup_free_ char *file = str_printf("%s%s", engine_name(g), *suffix);
-            if (str_eq(name, file) || str_eq(name, *suffix)) {
+            if (str_eq(name, file)) {
                 return true;
             }
         }

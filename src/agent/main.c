@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <net/if.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -128,16 +129,20 @@ static void wait_for_end(struct agent *a, const sigset_t *set)
 
 /* ---- life ---- */
 
-static void enrol(struct agent *a)
+/* False when asked to end meanwhile. */
+static bool enrol(struct agent *a, const sigset_t *set)
 {
     for (int64_t wait = 500;;) {
         _cleanup_err_ struct err e = {0};
         if (identity_enrol(a, &e) >= 0) {
-            return;
+            return true;
         }
         log_warn(&here, "no certificate yet: %s", e.message);
         const struct timespec pause = {.tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000};
-        nanosleep(&pause, NULL);
+        int sig = sigtimedwait(set, NULL, &pause);
+        if (sig == SIGTERM || sig == SIGINT || sig == SIGPWR) {
+            return false;
+        }
         wait = wait < 10000 ? wait * 2 : wait;
     }
 }
@@ -173,10 +178,14 @@ static int open_agent(struct agent *a, const struct arguments *x, struct err *e)
     a->code_root = xstrdup(x->code_root);
     a->run_root = xstrdup(x->run_root);
     a->log_dir = xstrdup(x->log_dir);
+    a->data_root = str_printf("%s/data", x->state_dir);
+    a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = fs_mkdirs(a->state_dir, 0711, e);
     r = r < 0 ? r : fs_mkdirs(a->code_root, 0755, e);
     r = r < 0 ? r : identity_read(a, x->user_data, e);
-    return r < 0 ? r : memory_load(a, e);
+    r = r < 0 ? r : memory_load(a, e);
+    _cleanup_free_ char *journal = str_printf("%s/journal.json", a->state_dir);
+    return r < 0 ? r : journal_open(journal, &a->journal, e);
 }
 
 static int run(struct agent *a, const sigset_t *set, struct err *e)
@@ -184,7 +193,9 @@ static int run(struct agent *a, const sigset_t *set, struct err *e)
     void *(*const threads[])(void *) = {apply_thread, link_poll_thread, link_tell_thread, link_beat_thread};
     pthread_t t[ARRAY_LEN(threads)];
     bool manager = str_eq(a->kind, "manager");
-    enrol(a);
+    if (!enrol(a, set)) {
+        return 0;
+    }
     bring_back(a);
     log_info(&here, "node %lld is at work", (long long)a->node);
     size_t first = manager ? 3 : 0; /* a manager's node has no manager of its own */
@@ -194,15 +205,16 @@ static int run(struct agent *a, const sigset_t *set, struct err *e)
             return r;
         }
     }
-    malloc_trim(0);
     wait_for_end(a, set);
     pthread_mutex_lock(&a->lock);
     a->stopping = true;
+    (void)eventfd_write(a->stop_fd, 1);
     pthread_cond_broadcast(&a->change);
     pthread_mutex_unlock(&a->lock);
     for (size_t i = first; i < ARRAY_LEN(threads); i++) {
         pthread_join(t[i], NULL);
     }
+    commands_stop(a);
     apply_stop(a);
     return 0;
 }

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -25,8 +24,8 @@
 struct fpm_state {
     int listen_fd; /* -1: none */
     char *listen;  /* "address:port" of listen_fd */
-    char *text;    /* configuration without the status socket's name: what the newest process was made for */
-    int64_t generation;
+    char *text, *running; /* configuration without the status socket's name: of the files, of the newest process */
+    int64_t generation, running_generation; /* of its status socket */
     char bind[16];
     int64_t port;
 };
@@ -84,12 +83,28 @@ static int fpm_install(struct role_engine *r, const char *conf, const char *ini,
     return rc < 0 ? rc : fs_write_atomic(ini_path, ini, strlen(ini), 0600, e);
 }
 
+/* Writes the files; a status socket of their own only when they differ from what runs. */
+static int fpm_write(struct role_engine *r, const struct php_want *w, const char *ini, bool same, struct err *e)
+{
+    struct fpm_state *s = state_of(r);
+    _cleanup_buf_ struct buf conf = {0};
+    int64_t generation = same ? s->running_generation : clock_mono_ms();
+    _cleanup_free_ char *status = str_printf("%s/status-%lld.sock", r->run_dir, (long long)generation);
+    int rc = php_config_fpm(r, w, status, &conf, e);
+    rc = rc < 0 ? rc : fpm_install(r, conf.data, ini, e);
+    if (rc == 0) {
+        s->generation = generation;
+        (void)str_copy(s->bind, sizeof(s->bind), w->bind);
+        s->port = w->port;
+    }
+    return rc;
+}
+
 static int fpm_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
 {
     struct php_want w;
     struct fpm_state *s = state_of(r);
-    _cleanup_buf_ struct buf plain = {0}, conf = {0}, ini = {0};
-    _cleanup_free_ char *status = str_printf("%s/status-%lld.sock", r->run_dir, (long long)clock_mono_ms());
+    _cleanup_buf_ struct buf plain = {0}, ini = {0};
     int rc = php_want_read(section, &w, e);
     rc = rc < 0 ? rc : php_config_fpm(r, &w, "-", &plain, e);
     rc = rc < 0 ? rc : php_config_ini(r, &w, &ini, e);
@@ -98,21 +113,14 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
         return rc;
     }
     buf_adds(&plain, ini.data);
-    if (r->pid && str_eq(plain.data, s->text)) {
-        *ret = CHANGE_NONE;
-        return 0;
-    }
-    rc = php_config_fpm(r, &w, status, &conf, e);
-    rc = rc < 0 ? rc : fpm_install(r, conf.data, ini.data, e);
+    bool same = r->pid && str_eq(plain.data, s->running); /* also when an older section is taken back */
+    rc = r->pid && str_eq(plain.data, s->text) ? 0 : fpm_write(r, &w, ini.data, same, e);
     if (rc < 0) {
         return rc;
     }
     free(s->text);
     s->text = buf_take(&plain);
-    (void)sscanf(strrchr(status, '-') + 1, "%" SCNd64, &s->generation);
-    (void)str_copy(s->bind, sizeof(s->bind), w.bind);
-    s->port = w.port;
-    *ret = CHANGE_RESTART;
+    *ret = same ? CHANGE_NONE : CHANGE_RESTART;
     return 0;
 }
 
@@ -170,6 +178,9 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
     if (!r->pid) {
         fpm_sweep(r, s->generation);
     }
+    free(s->running);
+    s->running = xstrdup(s->text);
+    s->running_generation = s->generation;
     *ret = (struct role_command){.keep = s->listen_fd};
     ret->text[0] = fpm_path(r, "fpm.conf");
     ret->text[1] = fpm_path(r, "php.ini");
@@ -186,7 +197,7 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
 static int fpm_status(struct role_engine *r, json_t **ret, struct err *e)
 {
     struct fpm_state *s = state_of(r);
-    _cleanup_free_ char *path = str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->generation);
+    _cleanup_free_ char *path = str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->running_generation);
     const struct fcgi_param params[] = {
         {"REQUEST_METHOD", "GET"},      {"SCRIPT_NAME", "/status"}, {"SCRIPT_FILENAME", "/status"},
         {"QUERY_STRING", "json"},       {"REQUEST_URI", "/status"}, {"SERVER_PROTOCOL", "HTTP/1.1"},
@@ -313,6 +324,7 @@ static void fpm_forget(struct role_engine *r)
         closep(&s->listen_fd);
         free(s->listen);
         free(s->text);
+        free(s->running);
         free(s);
         r->state = NULL;
     }

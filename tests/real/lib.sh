@@ -191,7 +191,8 @@ set_up() {
     chmod 0755 "$T" "$T/sock"
     chown "$runner" "$T/director" "$T/log"
     chmod 0700 "$T/director"
-    install -m 0755 "$build/src/agent/conpaas-agent" "$build/src/manager/conpaas-manager" "$T/programs/"
+    install -m 0755 "$build/src/agent/conpaas-agent" "$build/src/agent/conpaas-unpack" \
+        "$build/src/manager/conpaas-manager" "$T/programs/"
     hostd_conf >"$T/hostd.conf"
     director_conf >"$T/director.conf"
     chmod 0644 "$T"/*.conf
