@@ -188,11 +188,22 @@ static int open_agent(struct agent *a, const struct arguments *x, struct err *e)
     return r < 0 ? r : journal_open(journal, &a->journal, e);
 }
 
+/* Before the first connection: one that was made before the kernel tracks connections is cut by the first rules. */
+static void close_ports(void)
+{
+    _cleanup_err_ struct err e = {0};
+    _cleanup_json_ json_t *none = json_array();
+    if (firewall_set(none, &e) < 0) {
+        log_warn(&here, "%s", e.message);
+    }
+}
+
 static int run(struct agent *a, const sigset_t *set, struct err *e)
 {
     void *(*const threads[])(void *) = {apply_thread, link_poll_thread, link_tell_thread, link_beat_thread};
     pthread_t t[ARRAY_LEN(threads)];
     bool manager = str_eq(a->kind, "manager");
+    close_ports();
     if (!enrol(a, set)) {
         return 0;
     }

@@ -14,6 +14,7 @@
 #include "role/paths.h"
 
 #define RELOAD_AGAIN_MS 3000 /* longer than a reload takes */
+#define START_MS 5000 /* until a fresh haproxy answers */
 
 /* What the files, and with them the running process, say. */
 struct haproxy_state {
@@ -156,12 +157,24 @@ static int haproxy_command(const struct role_engine *r, struct role_command *ret
     return 0;
 }
 
+/* A master that is still starting has no socket yet, and would die of the signal. */
+static int haproxy_wait_worker(const char *socket, int64_t *ret_pid, struct err *e)
+{
+    int rc = haproxy_worker(socket, ret_pid, e);
+    for (int64_t end = clock_mono_ms() + START_MS; rc < 0 && clock_mono_ms() < end;) {
+        struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+        rc = haproxy_worker(socket, ret_pid, e);
+    }
+    return rc;
+}
+
 /* The master starts a new worker that takes the sockets over; the old one ends with its last connection. */
 static int haproxy_reload(struct role_engine *r, struct err *e)
 {
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
     int64_t before = 0, now = 0;
-    int rc = haproxy_worker(socket, &before, e);
+    int rc = haproxy_wait_worker(socket, &before, e);
     if (rc < 0) {
         return rc;
     }
