@@ -16,7 +16,9 @@ static char *free_name(struct director *d, struct slot *s, int64_t owner, const 
             k == 1 ? str_printf("New %s service", type) : str_printf("New %s service (%d)", type, k);
         bool taken = false;
         for (size_t i = 0; i < n && !s; i++) {
+            slot_lock(all[i]);
             taken = taken || str_eq(all[i]->row.app.name, tried);
+            slot_unlock(all[i]);
         }
         for (int i = 0; s && i < s->n; i++) {
             taken = taken || str_eq(s->services[i]->row.service.name, tried);

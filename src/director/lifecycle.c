@@ -41,7 +41,7 @@ static int begin_app(struct director *d, const struct new_app *n, bool own, stru
     rc = txn_begin(d, s, NULL, ret_x, e);
     if (rc >= 0) {
         struct txn *x = *ret_x;
-        s->row.app.id = x->app.id = store_new_id(d->store);
+        s->id = s->row.app.id = x->app.id = store_new_id(d->store);
         x->wrote = true;
         rc = store_app_add(d->store, &s->row, e);
         rc = rc < 0 ? rc : txn_note(x, 0, "note", 0, 0, "application %s created by %s", n->name, n->actor);

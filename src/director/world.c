@@ -33,6 +33,8 @@ struct slot *slot_new(const struct app_row *row)
     pthread_condattr_destroy(&attr);
     atomic_init(&s->refs, 1);
     s->row = *row;
+    s->id = row->app.id;
+    s->owner = row->app.owner;
     return s;
 }
 
@@ -156,7 +158,7 @@ static size_t app_place(const struct world *w, int64_t id)
     size_t low = 0, high = w->n_apps;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (w->apps[mid]->row.app.id < id) {
+        if (w->apps[mid]->id < id) {
             low = mid + 1;
         } else {
             high = mid;
@@ -197,7 +199,7 @@ int world_app(struct world *w, int64_t app, struct slot **ret, struct err *e)
 {
     pthread_rwlock_rdlock(&w->lock);
     size_t at = app_place(w, app);
-    struct slot *s = at < w->n_apps && w->apps[at]->row.app.id == app ? slot_ref(w->apps[at]) : NULL;
+    struct slot *s = at < w->n_apps && w->apps[at]->id == app ? slot_ref(w->apps[at]) : NULL;
     pthread_rwlock_unlock(&w->lock);
     s = lock_found(s);
     if (!s) {
@@ -236,7 +238,7 @@ struct slot **world_all(struct world *w, int64_t owner, size_t *ret_n)
     struct slot **all = xreallocarray(NULL, w->n_apps + 1, sizeof(*all));
     size_t n = 0;
     for (size_t i = 0; i < w->n_apps; i++) {
-        if (owner == 0 || w->apps[i]->row.app.owner == owner) {
+        if (owner == 0 || w->apps[i]->owner == owner) {
             all[n++] = slot_ref(w->apps[i]);
         }
     }
@@ -248,7 +250,7 @@ struct slot **world_all(struct world *w, int64_t owner, size_t *ret_n)
 void world_add(struct world *w, struct slot *s)
 {
     pthread_rwlock_wrlock(&w->lock);
-    size_t at = app_place(w, s->row.app.id);
+    size_t at = app_place(w, s->id);
     w->apps = xreallocarray(w->apps, w->n_apps + 1, sizeof(*w->apps));
     memmove(&w->apps[at + 1], &w->apps[at], (w->n_apps - at) * sizeof(*w->apps));
     w->apps[at] = s;
@@ -268,7 +270,7 @@ static void forget_service(struct world *w, int64_t id)
 void world_remove(struct world *w, struct slot *s)
 {
     pthread_rwlock_wrlock(&w->lock);
-    size_t at = app_place(w, s->row.app.id);
+    size_t at = app_place(w, s->id);
     assert(at < w->n_apps && w->apps[at] == s);
     memmove(&w->apps[at], &w->apps[at + 1], (w->n_apps - at - 1) * sizeof(*w->apps));
     w->n_apps--;

@@ -194,7 +194,7 @@ void store_close(struct store *s)
 
 static bool is_writer(struct store *s)
 {
-    return atomic_load(&s->writing) && pthread_equal(s->writer, pthread_self());
+    return atomic_load(&s->writing) && pthread_equal(atomic_load(&s->writer), pthread_self());
 }
 
 struct db *store_read(struct store *s)
@@ -237,7 +237,7 @@ int store_begin(struct store *s, struct err *e)
 {
     assert(!is_writer(s));
     pthread_mutex_lock(&s->write);
-    s->writer = pthread_self();
+    atomic_store(&s->writer, pthread_self());
     atomic_store(&s->writing, true);
     int rc = db_exec(&s->w, e, "BEGIN IMMEDIATE", "");
     if (rc >= 0) {

@@ -13,7 +13,7 @@ struct store {
     char *dir;
     struct db w, r;
     pthread_mutex_t write, read;
-    pthread_t writer; /* valid while writing */
+    _Atomic(pthread_t) writer; /* valid while writing */
     atomic_bool writing;
     int64_t next_id, next_id_stored;
     int64_t commits, marked;
