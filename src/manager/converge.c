@@ -10,6 +10,7 @@
 #include "manager/wire.h"
 
 #define PLAN_EVERY_MS 1000 /* without a change */
+#define TIDY_MS 3000
 #define PLAN_GAP_MS 100    /* several changes at once are planned together */
 
 static const struct log_ctx here = {.logger = "manager.converge"};
@@ -187,11 +188,25 @@ static void repeat_dooms(struct manager *m, struct managed *s, int64_t now_ms)
     }
 }
 
-static void note_outcome(struct manager *m, struct managed *s, const struct plan *p)
+/* What people are told: the tidying up that follows an operation (an old version goes) is no state of its own. */
+static bool shown_converged(struct managed *s, bool converged, int64_t now_ms)
 {
-    bool changed = s->converged != p->converged || !str_eq(s->waits_for, p->waits_for);
-    if (s->converged != p->converged) {
-        s->converged = p->converged;
+    if (converged || s->view.n_ops > 0) {
+        s->differs_ms = 0;
+        return converged;
+    }
+    if (s->differs_ms == 0) {
+        s->differs_ms = now_ms;
+    }
+    return now_ms - s->differs_ms < TIDY_MS ? s->converged : false;
+}
+
+static void note_outcome(struct manager *m, struct managed *s, const struct plan *p, int64_t now_ms)
+{
+    bool converged = shown_converged(s, p->converged, now_ms);
+    bool changed = s->converged != converged || !str_eq(s->waits_for, p->waits_for);
+    if (s->converged != converged) {
+        s->converged = converged;
         narrate_converged(m, s);
     }
     str_copy(s->waits_for, sizeof(s->waits_for), p->waits_for);
@@ -213,7 +228,7 @@ static void plan_one(struct manager *m, struct managed *s, int64_t now_ms)
         execute(m, s, &p.actions[i], now_ms);
     }
     repeat_dooms(m, s, now_ms);
-    note_outcome(m, s, &p);
+    note_outcome(m, s, &p, now_ms);
     int64_t soonest = now_ms + PLAN_EVERY_MS;
     s->wake_ms = p.wake_ms > soonest || p.wake_ms == 0 ? soonest : p.wake_ms;
     plan_done(&p);

@@ -50,7 +50,8 @@ struct managed {
     int next_recent;
     bool dirty;                       /* something changed: plan at once */
     int64_t planned_ms, wake_ms;      /* last and next time of planning */
-    bool converged;
+    bool converged;                   /* as people are told */
+    int64_t differs_ms;               /* since when it is not, without an operation; 0 = it is */
     char waits_for[WHY_MAX];
     enum service_state told_state;    /* narration: last state logged */
     int64_t polled_ms;                /* narration: last line about nodes still waited for */

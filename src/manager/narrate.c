@@ -25,7 +25,7 @@ static void add_counts(struct buf *out, const struct service_type *t, const int 
 static void add_reason(struct buf *out, const struct service *v)
 {
     if (v->n_ops == 0) {
-        buf_adds(out, v->converged ? "" : "replacing what was lost");
+        buf_adds(out, v->converged ? "" : "mending");
         return;
     }
     const struct op *o = &v->ops[v->n_ops - 1];

@@ -11,9 +11,9 @@ same "uploading does not activate it" False "$(field 'any(v["current"] for v in 
 check "it is enabled" cps code enable wiki "$version" || exit 1
 check "web and backend get nodes of their own" cps node add wiki --web 1 --backend 1
 
-front=$(page wiki '/doku.php?id=start')
-holds "its start page is rendered" 'This wiki is served by <strong>ConPaaS</strong>' "$front"
-holds "with its title" '<title>start \[ConPaaS wiki\]</title>' "$front"
+home=$(page wiki '/doku.php?id=start')
+holds "its start page is rendered" 'This wiki is served by <strong>ConPaaS</strong>' "$home"
+holds "with its title" '<title>start \[ConPaaS wiki\]</title>' "$home"
 holds "the directory's index is DokuWiki" 'ConPaaS wiki' "$(curl -sL --max-time 10 "$(url wiki)")"
 holds "its style sheet is made by a script" 'dokuwiki' "$(page wiki '/lib/exe/css.php?t=dokuwiki' | head -c 20000)"
 same "its logo is the file of the package" "$(sha256sum <"$T/doku/tree/lib/tpl/dokuwiki/images/logo.png")" \

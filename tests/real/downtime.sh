@@ -9,12 +9,13 @@ a=$(upload shop first)
 b=$(upload shop second)
 check "the first version is enabled" cps code enable shop "$a" || exit 1
 marks='VERSION-A|VERSION-B'
+front=$(target shop)
 
 # under_load TEXT COMMAND...: the command succeeds and no request failed meanwhile.
 under_load() {
     local text=$1 code=0 out
     shift
-    start_load "$(target shop)" "$marks" --keep 4 --new 4 --pause-ms 25
+    start_load "$front" "$marks" --keep 4 --new 4 --pause-ms 25
     sleep 1
     out=$("$@" 2>&1) || code=$?
     sleep 2

@@ -9,6 +9,7 @@ cps code enable shop "$a" >/dev/null || give_up "the version is enabled"
 check "with one web and two backend nodes" cps node add shop --web 1 --backend 2 || exit 1
 
 clients=8
+front=$(target shop)
 survives() { # TEXT: at most the requests in flight on the broken part failed
     stop_load
     if [ "$failed" != none ] && [ "$failed" -le $clients ] && [ "$requests" -gt 100 ]; then
@@ -17,7 +18,7 @@ survives() { # TEXT: at most the requests in flight on the broken part failed
         not_ok "$1: $failed of $requests requests failed"
     fi
 }
-start_load "$(target shop)" VERSION-A --keep 4 --new 4 --pause-ms 25
+start_load "$front" VERSION-A --keep 4 --new 4 --pause-ms 25
 sleep 2
 victim=$(node_with shop backend)
 master=$(pids_of 'php-fpm: master' "$(address_of "$victim")" | head -n 1)
@@ -27,7 +28,7 @@ check "it is started again" wait_for 30 back
 sleep 3
 survives "a php-fpm master dies"
 
-start_load "$(target shop)" VERSION-A --keep 4 --new 4 --pause-ms 25
+start_load "$front" VERSION-A --keep 4 --new 4 --pause-ms 25
 sleep 2
 victim=$(node_with shop backend)
 check "a whole backend node is destroyed" kill_node "$victim"
@@ -40,7 +41,7 @@ check "the service is RUNNING again" wait_for 120 is_state shop RUNNING
 survives "a backend node dies"
 holds "the history says so" "n?$victim|replac|lost" "$(cps history shop 2>&1)"
 
-start_load "$(target shop)" VERSION-A --keep 4 --new 4 --pause-ms 25
+start_load "$front" VERSION-A --keep 4 --new 4 --pause-ms 25
 manager=$(field '[n["id"] for n in d["nodes"] if n["kind"] == "manager" and n["status"] == "UP"][0]' node list)
 check "the manager's node is destroyed" kill_node "$manager"
 new_manager() {

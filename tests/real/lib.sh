@@ -256,7 +256,9 @@ roles() {
     field '"\n".join(sorted(" ".join(r.upper() for r in n["roles"] if r != "sessions") for n in d["nodes"] if n["status"] == "UP"))' \
         node list "$1"
 }
-page() { curl -s --max-time 10 "http://$(target "$1")${2:-/}"; }
+# A script whose first proxy stays sets front=$(target SERVICE) once: asking costs a second each time.
+front=
+page() { curl -s --max-time 10 "http://${front:-$(target "$1")}${2:-/}"; }
 
 # ---- archives ----
 

@@ -50,6 +50,9 @@ same "the packed node keeps proxy and backend, two nodes are web" $'PROXY BACKEN
 same "three nodes for three credits: 9987" 9987 "$(credit)"
 check "the second service stops" cps service stop two
 
+history=$(cps history shop)
+holds "the history tells what was asked for" 'start|run' "$history"
+holds "and what state it is in" 'RUNNING' "$history"
 check "the service stops" cps service stop shop
 check "it is terminated" cps service delete shop --yes
 check "and the second one" cps service delete two --yes
@@ -57,4 +60,3 @@ cps app delete shop --yes >/dev/null 2>&1
 nothing() { [ "$(field 'len(d["nodes"])' node list)" = 0 ] && [ "$(field 'len(d["services"])' service list)" = 0 ]; }
 check "nothing remains" wait_for 60 nothing
 same "no container of it runs" 0 "$(pids_of conpaas-agent | wc -l)"
-holds "the history tells the start" 'start|RUNNING' "$(cps operation list 2>&1)"
