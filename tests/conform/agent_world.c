@@ -176,7 +176,8 @@ static int manager_handle(void *arg, struct http_request *r, struct err *e)
         w->answer = json_incref(body);
         pthread_cond_broadcast(&w->change);
         pthread_mutex_unlock(&w->lock);
-        return http_reply_json(r, 200, json_object());
+        _cleanup_json_ json_t *empty = json_object();
+        return http_reply_json(r, 200, empty);
     }
     return manager_exchange(w, r, body);
 }

@@ -1,0 +1,266 @@
+/*
+ * Parts of the agent that need no node: heads of answers, the client over real TLS, rules of the firewall, trimming.
+ */
+#include "cm.h"
+
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "agent/agent.h"
+#include "agent/trim.h"
+#include "net_fixture.h"
+
+static void test_heads(void **state)
+{
+    static const struct {
+        const char *text;
+        int status; /* 0: refused */
+        int64_t length;
+        bool chunked, close;
+    } all[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", 200, 12, false, false},
+        {"HTTP/1.1 204 No Content\r\n\r\n", 204, -1, false, false},
+        {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nConnection: close\r\n\r\n", 200, -1, true, true},
+        {"HTTP/1.0 503 x\r\nCONTENT-LENGTH:0\r\n\r\n", 503, 0, false, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 0, 0, false, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 0, false, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", 0, 0, false, false},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n", 0, 0, false, false},
+        {"HTTP/1.1 99 OK\r\n\r\n", 0, 0, false, false},
+        {"HTTP/2 200 OK\r\n\r\n", 0, 0, false, false},
+        {"nonsense", 0, 0, false, false},
+        {"", 0, 0, false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        _cleanup_err_ struct err e = {0};
+        struct wire_head h = {0};
+        int r = wire_parse_head(all[i].text, strlen(all[i].text), &h, &e);
+        assert_int_equal(r == 0, all[i].status != 0);
+        if (r == 0) {
+            assert_int_equal(h.status, all[i].status);
+            assert_int_equal(h.length, all[i].length);
+            assert_int_equal(h.chunked, all[i].chunked);
+            assert_int_equal(h.close, all[i].close);
+        }
+    }
+}
+
+/* ---- against a real server ---- */
+
+struct server {
+    struct fixture_ca ca;
+    struct fixture_identity director, agent;
+    struct http_server *http;
+    int calls;
+};
+
+static int admit(void *arg, struct http_request *r, struct http_admission *ret, struct err *e)
+{
+    ret->max_body = 1 << 20;
+    return 0;
+}
+
+static int stream_next(void *arg, struct buf *out)
+{
+    int *left = arg;
+    if (*left == 0) {
+        return -1;
+    }
+    --*left;
+    buf_adds(out, "piece ");
+    return 0;
+}
+
+static int handle(void *arg, struct http_request *r, struct err *e)
+{
+    struct server *s = arg;
+    s->calls++;
+    _cleanup_json_ json_t *body = NULL;
+    if (str_eq(http_path(r), "/echo")) {
+        int rc = http_body_json(r, &body, e);
+        return rc < 0 ? rc : http_reply_json(r, 200, body);
+    }
+    if (str_eq(http_path(r), "/stream")) {
+        int *left = xmalloc(sizeof(*left));
+        *left = 5;
+        return http_reply_stream(r, "text/plain", stream_next, left, free);
+    }
+    if (str_eq(http_path(r), "/slow")) {
+        while (!http_stopping(r)) {
+            struct timespec pause = {.tv_nsec = 10000000};
+            nanosleep(&pause, NULL);
+        }
+        return http_reply_empty(r, 204);
+    }
+    return err_set(e, ERR_FENCED, "another epoch");
+}
+
+static int start_server(void **state)
+{
+    struct server *s = xcalloc(1, sizeof(*s));
+    struct err e = {0};
+    struct tls_leaf director = {.dns_name = "director.test", .server = true, .days = 1};
+    struct tls_leaf agent = {.dns_name = "n12.a7.agent.test", .client = true, .days = 1};
+    fixture_ca_init(&s->ca);
+    fixture_sign(&s->ca, &director, &s->director);
+    fixture_sign(&s->ca, &agent, &s->agent);
+    struct http_server_config c = {.address = "127.0.0.1", .key_pem = s->director.key, .cert_pem = s->director.cert,
+                                   .ca_pem = s->ca.cert, .need_client_cert = true,
+                                   .handler = {.admit = admit, .handle = handle, .arg = s}};
+    assert_int_equal(http_server_start(&c, &s->http, &e), 0);
+    *state = s;
+    return 0;
+}
+
+static int stop_server(void **state)
+{
+    struct server *s = *state;
+    http_server_stop(s->http);
+    fixture_ca_done(&s->ca);
+    fixture_identity_done(&s->director);
+    fixture_identity_done(&s->agent);
+    free(s);
+    return 0;
+}
+
+static struct wire *dial(const struct server *s, const char *name, const char *ca, bool identified, int stop_fd)
+{
+    _cleanup_free_ char *url = str_printf("https://%s:9998", name);
+    _cleanup_free_ char *to = str_printf("127.0.0.1:%d", http_server_port(s->http));
+    struct http_client_config c = {.url = url, .connect_to = to, .ca_pem = ca,
+                                   .key_pem = identified ? s->agent.key : NULL,
+                                   .cert_pem = identified ? s->agent.cert : NULL};
+    struct wire *w = NULL;
+    struct err e = {0};
+    assert_int_equal(wire_new(&c, stop_fd, &w, &e), 0);
+    return w;
+}
+
+static void test_calls(void **state)
+{
+    const struct server *s = *state;
+    struct wire *w = dial(s, "director.test", s->ca.cert, true, -1);
+    _cleanup_json_ json_t *body = json_pack("{s:s}", "k", "v\xc3\xbc");
+    struct err e = {0};
+    for (int i = 0; i < 3; i++) { /* one connection */
+        _cleanup_json_ json_t *answer = NULL;
+        struct http_call call = {.method = "POST", .path = "/echo", .body = body};
+        if (wire_do(w, &call, NULL, &answer, &e) < 0) {
+            fail_msg("%s", e.message);
+        }
+        assert_true(json_equal(answer, body));
+    }
+    struct http_call refused = {.method = "POST", .path = "/other", .body = body};
+    assert_int_equal(wire_do(w, &refused, NULL, NULL, &e), ERR_FENCED);
+    assert_string_equal(e.message, "another epoch");
+    err_done(&e);
+    wire_free(w);
+}
+
+static void test_to_file(void **state)
+{
+    const struct server *s = *state;
+    struct wire *w = dial(s, "director.test", s->ca.cert, true, -1);
+    FILE *f = tmpfile();
+    struct err e = {0};
+    char text[64] = "";
+    struct http_call call = {.method = "GET", .path = "/stream", .out_fd = fileno(f), .use_out_fd = true};
+    if (wire_do(w, &call, NULL, NULL, &e) < 0) {
+        fail_msg("%s", e.message);
+    }
+    assert_int_equal(pread(fileno(f), text, sizeof(text) - 1, 0), 30);
+    assert_string_equal(text, "piece piece piece piece piece ");
+    call.max_answer = 10;
+    assert_int_equal(wire_do(w, &call, NULL, NULL, &e), ERR_TOO_LARGE);
+    err_done(&e);
+    fclose(f);
+    wire_free(w);
+}
+
+/* Nobody else's authority, nobody else's name, and no call without our own certificate. */
+static void test_trust(void **state)
+{
+    const struct server *s = *state;
+    struct fixture_ca other;
+    fixture_ca_init(&other);
+    struct http_call call = {.method = "GET", .path = "/echo", .timeout_ms = 5000};
+    struct wire *all[] = {dial(s, "director.test", other.cert, true, -1),
+                          dial(s, "n1.a7.manager.test", s->ca.cert, true, -1),
+                          dial(s, "director.test", s->ca.cert, false, -1)};
+    int before = s->calls;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        _cleanup_err_ struct err e = {0};
+        assert_true(wire_do(all[i], &call, NULL, NULL, &e) < 0);
+        wire_free(all[i]);
+    }
+    assert_int_equal(s->calls, before);
+    fixture_ca_done(&other);
+}
+
+static void test_deadline_and_stop(void **state)
+{
+    const struct server *s = *state;
+    _cleanup_close_ int stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct wire *w = dial(s, "director.test", s->ca.cert, true, stop);
+    struct http_call call = {.method = "GET", .path = "/slow", .timeout_ms = 200};
+    struct err e = {0};
+    int64_t begin = clock_mono_ms();
+    assert_int_equal(wire_do(w, &call, NULL, NULL, &e), ERR_TIMEOUT);
+    err_done(&e);
+    assert_true(clock_mono_ms() - begin < 5000);
+    assert_int_equal(eventfd_write(stop, 1), 0);
+    call.timeout_ms = 20000;
+    assert_int_equal(wire_do(w, &call, NULL, NULL, &e), ERR_UNAVAILABLE);
+    err_done(&e);
+    assert_true(clock_mono_ms() - begin < 10000);
+    wire_free(w);
+}
+
+/* ---- firewall ---- */
+
+static void test_firewall(void **state)
+{
+    _cleanup_json_ json_t *allow = json_pack("[{s:i}, {s:i, s:[s, s]}, {s:i, s:[]}]", "port", 80, "port", 9000, "from",
+                                             "10.88.0.4", "10.88.0.5", "port", 6379, "from");
+    _cleanup_buf_ struct buf out = {0};
+    struct err e = {0};
+    assert_int_equal(firewall_rules(allow, &out, &e), 0);
+    assert_non_null(strstr(out.data, "policy drop"));
+    assert_non_null(strstr(out.data, "tcp dport 80 accept"));
+    assert_non_null(strstr(out.data, "tcp dport 9000 ip saddr { 10.88.0.4, 10.88.0.5 } accept"));
+    assert_null(strstr(out.data, "tcp dport 6379 accept"));
+    static const char *const bad[] = {
+        "[{\"port\": 0}]", "[{\"port\": 70000}]", "[{\"port\": \"80 accept\"}]",
+        "[{\"port\": 80, \"from\": [\"10.0.0.1 } accept\"]}]", "[{\"port\": 80, \"from\": [\"0.0.0.0/0\"]}]",
+        "[{\"port\": 80, \"from\": [7]}]",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        _cleanup_json_ json_t *j = NULL;
+        _cleanup_buf_ struct buf b = {0};
+        assert_int_equal(json_parse(bad[i], strlen(bad[i]), 4096, &j, &e), 0);
+        assert_int_equal(firewall_rules(j, &b, &e), ERR_INVALID);
+        err_done(&e);
+    }
+}
+
+static void test_trim(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        trim_memory();
+        assert_true(random() >= 0); /* the libraries are still there */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test_setup_teardown(test_calls, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(test_to_file, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(test_trust, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(test_deadline_and_stop, start_server, stop_server),
+        cmocka_unit_test(test_firewall),
+        cmocka_unit_test(test_trim),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
