@@ -6,7 +6,7 @@ check "DokuWiki is packed from Debian's packages" "$here/pack-dokuwiki" "$T/doku
 check "a service is created" cps service create php wiki || exit 1
 check "and started" cps service start wiki || exit 1
 version=$(upload wiki dokuwiki)
-holds "the archive is accepted as a version" '^code-[0-9]+$' "$version" || exit 1
+holds "the archive is accepted as a version" '^code-[a-z0-9]+$' "$version" || exit 1
 same "uploading does not activate it" False "$(field 'any(v["current"] for v in d["versions"] if v["name"] == "'"$version"'")' code list wiki)"
 check "it is enabled" cps code enable wiki "$version" || exit 1
 check "web and backend get nodes of their own" cps node add wiki --web 1 --backend 1

@@ -26,8 +26,8 @@ absolute.tar.gz absolute
 link-out.tar.gz link
 link-up.tar.gz link
 hardlink-out.tar.gz link
-device.tar.gz device|special|file type|kind
-fifo.tar.gz fifo|special|file type|kind|pipe
+device.tar.gz neither a file
+fifo.tar.gz neither a file
 truncated.tar.gz truncated|damaged|ends|incomplete|corrupt
 text.tar.gz archive
 empty.tar.gz archive|empty

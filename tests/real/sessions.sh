@@ -53,6 +53,7 @@ two_holders() { [ "$(field 'len([n for n in d["nodes"] if "sessions" in n["roles
 check "two nodes hold the sessions" wait_for 60 two_holders
 note "holders: $(holders)"
 settled() { is_state shop RUNNING && two_holders; }
+gone() { ! field '[n["id"] for n in d["nodes"]]' node list shop | grep -qw "$victim"; }
 for round in 1 2; do
     victim=$(node_with shop sessions proxy 2>/dev/null)
     if [ -z "$victim" ]; then
@@ -61,10 +62,23 @@ for round in 1 2; do
     fi
     check "round $round: a node that holds sessions is destroyed" kill_node "$victim"
     goes_on_soon "round $round: the counter goes on"
-    gone() { ! field '[n["id"] for n in d["nodes"]]' node list shop | grep -qw "$victim"; }
     check "round $round: it is replaced" wait_for 180 gone
     check "round $round: two nodes hold the sessions again" wait_for 180 settled
     goes_on_soon "round $round: the counter still goes on"
 done
+
+# The first node: proxy, and as a rule the primary of the sessions. A second proxy carries on.
+check "a second proxy comes, web gets a node" cps node add shop --web 1 --proxy 1
+first=$(field 'sorted(n["id"] for n in d["nodes"] if "proxy" in n["roles"])[0]' node list shop)
+second=$(field 'sorted(n["id"] for n in d["nodes"] if "proxy" in n["roles"])[-1]' node list shop)
+check "two nodes hold the sessions" wait_for 60 settled
+front=$(address_of "$second"):80
+goes_on "the counter goes on through the second proxy"
+check "the first proxy's node is destroyed" kill_node "$first"
+goes_on_soon "the counter goes on"
+victim=$first
+check "it is replaced" wait_for 180 gone
+check "two nodes hold the sessions again" wait_for 180 settled
+goes_on_soon "the counter still goes on"
 cps service stop shop >/dev/null 2>&1
 cps service delete shop --yes >/dev/null 2>&1
