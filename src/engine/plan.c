@@ -19,7 +19,8 @@ static bool knows_enough(struct ctx *c)
         live++;
         unknown += p->rank == RANK_UNKNOWN;
         unclaimed += p->rank == RANK_UNKNOWN && (!p->a || !p->a->claimed);
-        unheard += !p->a || c->now - p->a->seen_ms > MASS_WAIT_MS;
+        int64_t since = p->a && p->a->seen_ms > p->n->up_ms ? p->a->seen_ms : p->n->up_ms;
+        unheard += c->now - since > MASS_WAIT_MS;
     }
     bool cut_off = live > 0 && unknown == live && c->now - c->have->started_ms > MASS_WAIT_MS;
     if (cut_off && unheard == live) {

@@ -67,7 +67,8 @@ static void read_probes(struct ctx *c)
     }
 }
 
-/* A3: every wanted and healthy target has it staged, and there is one in each class. */
+/* A3: every wanted target that serves has it staged, also one that is not heard just now, and there is one in each
+ * class. */
 static bool all_staged(const struct ctx *c, int64_t version)
 {
     for (int r = 0; r < c->t->n_roles; r++) {
@@ -77,7 +78,7 @@ static bool all_staged(const struct ctx *c, int64_t version)
         int n = 0;
         for (int i = 0; i < c->n; i++) {
             const struct pn *p = &c->x[i];
-            if ((p->wanted >> r & 1) && is_healthy(p, r) && must(p, r, 0, 0)) {
+            if ((p->wanted >> r & 1) && still_serves(p, r) && must(p, r, 0, 0)) {
                 n++;
                 if (!must(p, r, version, 0) && !bug(FLIP_UNSTAGED)) {
                     return false;

@@ -36,8 +36,10 @@ static enum rank rank_up(const struct ctx *c, const struct pn *p)
     const struct have_node *a = p->a;
     int64_t start = bug(NO_UP_AT) ? c->have->started_ms : latest(c->have->started_ms, p->n->up_ms);
     int64_t seen = latest(a ? a->seen_ms : 0, start);
-    int64_t heard = bug(ONE_OBSERVER) ? seen : latest(seen, p->n->heard_ms);
-    if (c->now - heard > LOST_AFTER_MS || c->now - seen > UNREACH_MAX_MS) {
+    int64_t heard = bug(ONE_OBSERVER) ? seen : latest(start, p->n->heard_ms);
+    int64_t looked = c->s->looked_ms && !bug(ONE_OBSERVER) ? c->s->looked_ms : c->now; /* an old view proves nothing */
+    bool silent = c->now - seen > LOST_AFTER_MS && looked - heard > LOST_AFTER_MS;
+    if (silent || c->now - seen > UNREACH_MAX_MS) {
         return RANK_LOST; /* L1 */
     }
     if (!a || !a->claimed || c->now - seen > LOST_AFTER_MS) {
@@ -103,6 +105,10 @@ void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const s
         p->a = have_find(have, p->n->id);
         rank[i] = p->rank = rank_of(c, p);
         p->up = p->rank <= RANK_STARTING;
+        /* a sick node gets no documents, else the loss of the role would seem to heal it; but a primary hands over */
+        bool hands_over = p->rank == RANK_SICK && c->pair >= 0 && p->a->r.health[c->pair] == HEALTH_OK &&
+                          maybe_fact_node(c, FACT_PRIMARY, p->n->id);
+        p->hears = p->up || hands_over;
     }
     place(view, rank, &c->place);
     for (int i = 0; i < c->n; i++) {

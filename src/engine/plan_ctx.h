@@ -15,6 +15,7 @@ struct pn {
     const struct have_node *a; /* NULL: it never reported to this manager */
     enum rank rank;
     bool up;         /* reachable and enrolled: good or starting */
+    bool hears;      /* is sent documents: up, or sick */
     uint64_t wanted; /* roles it shall have */
     bool kept, victim;
     int64_t boot_kind, boot_token; /* cluster: how its engine is to start; BOOT_NONE = not yet */
@@ -97,6 +98,7 @@ void plan_code(struct ctx *c);                                        /* A, S */
 void plan_names_init(struct ctx *c);                                  /* N3, F9 */
 bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, struct doc *d); /* N */
 void plan_entries(struct ctx *c);                                     /* E */
+bool still_serves(const struct pn *p, int role);                      /* N8 */
 bool can_unentry(const struct ctx *c, int64_t node);
 void plan_docs(struct ctx *c);                                        /* R */
 void plan_destroy(struct ctx *c);                                     /* X */

@@ -35,6 +35,10 @@ static void leave_role(const struct ctx *c, const struct pn *p, int role, struct
 static void choose_roles(const struct ctx *c, const struct pn *p, struct doc *d)
 {
     d->roles = p->wanted;
+    if (p->rank == RANK_SICK) { /* Z4: it only lets its successor in */
+        d->roles = poss_newest(p)->roles;
+        d->drain = poss_newest(p)->drain;
+    }
     if (c->pair >= 0 && c->primary == 0) {
         d->roles &= ~(1ull << c->pair); /* Z2 */
     }
@@ -160,7 +164,8 @@ static void choose_callers(const struct ctx *c, struct doc *d)
 {
     for (int i = 0; i < c->n; i++) {
         const struct pn *q = &c->x[i];
-        if (q->n->status == NODE_UP && q->n->address[0] && q->rank < RANK_LEAVING && calls(c, q, d)) {
+        bool here = q->n->status == NODE_UP && q->rank < RANK_LEAVING;
+        if (q->n->address[0] && (here || may_entry(c, q)) && calls(c, q, d)) {
             set_add(&d->callers, q->n->id);
         }
     }
@@ -209,7 +214,7 @@ static void wanted_doc(const struct ctx *c, int i, struct doc *d)
 void plan_docs(struct ctx *c)
 {
     for (int i = 0; i < c->n; i++) {
-        if (c->x[i].up) {
+        if (c->x[i].hears) {
             struct doc *d = xcalloc(1, sizeof *d);
             wanted_doc(c, i, d);
             struct action *a = plan_add(c, ACT_DOC);

@@ -37,6 +37,14 @@ static const struct doc *newest_entry_doc(const struct ctx *c, const struct pn *
     return NULL;
 }
 
+/* N8: a node that only this manager does not hear goes on, since those that use it have checks of their own; so does
+ * one that is sick in another role, until it is replaced. */
+bool still_serves(const struct pn *p, int role)
+{
+    bool usable = p->up || ((p->rank == RANK_UNKNOWN || p->rank == RANK_SICK) && p->a && p->a->claimed);
+    return usable && p->a->r.health[role] == HEALTH_OK;
+}
+
 /* N1, N6, N7 */
 static bool may_be_named(const struct ctx *c, const struct pn *proxy, const struct pn *p, int role, int64_t version,
                          const struct doc *now)
@@ -44,13 +52,13 @@ static bool may_be_named(const struct ctx *c, const struct pn *proxy, const stru
     if (bug(NAME_UNAPPLIED)) {
         return p->up && (p->wanted >> role & 1);
     }
-    if (!is_healthy(p, role)) {
+    bool named = now && set_has(&now->names[role], p->n->id);
+    if (!(named ? still_serves(p, role) : is_healthy(p, role))) {
         return false;
     }
     if (!must(p, role, bug(FLIP_UNSTAGED) ? 0 : version, proxy->n->id)) {
         return false;
     }
-    bool named = now && set_has(&now->names[role], p->n->id);
     return named || !(c->uses_pair >> role & 1) || pair_reached(c, p);
 }
 
@@ -113,7 +121,7 @@ static bool doc_leads_somewhere(const struct ctx *c, const struct pn *p, const s
         int64_t v = c->serves_code >> r & 1 ? d->route : 0;
         for (int64_t k = 0; !served && k < d->names[r].n; k++) {
             int i = ctx_index(c, d->names[r].id[k]);
-            served = i >= 0 && is_healthy(&c->x[i], r) && must(&c->x[i], r, v, p->n->id);
+            served = i >= 0 && still_serves(&c->x[i], r) && must(&c->x[i], r, v, p->n->id);
         }
         if (!served) {
             return false;
@@ -122,10 +130,12 @@ static bool doc_leads_somewhere(const struct ctx *c, const struct pn *p, const s
     return true;
 }
 
-/* E1: a listed entry that works stays, whatever is on its way to it. */
+/* E1: a listed entry that works stays, whatever is on its way to it; also one that only this manager does not hear
+ * (N8). */
 static bool entry_works(const struct ctx *c, const struct pn *p)
 {
-    if (!is_healthy(p, c->entry)) {
+    bool listed = set_has(&c->s->facts[FACT_ENTRIES].v.ids, p->n->id);
+    if (!(listed ? still_serves(p, c->entry) : is_healthy(p, c->entry))) {
         return false;
     }
     for (int k = 0; k < poss_n(p); k++) {
@@ -139,7 +149,42 @@ static bool entry_works(const struct ctx *c, const struct pn *p)
 /* E2: a new one also has to be settled. */
 static bool entry_ready(const struct ctx *c, const struct pn *p)
 {
-    return is_settled(p) && entry_works(c, p);
+    return p->up && is_settled(p) && entry_works(c, p);
+}
+
+/* Targets of a role that visitors certainly reach through these entries. */
+static int covered(const struct ctx *c, const struct id_set *entries, int role)
+{
+    int n = 0;
+    for (int i = 0; i < c->n; i++) {
+        bool reached = false;
+        for (int64_t k = 0; !reached && k < entries->n && still_serves(&c->x[i], role); k++) {
+            int e = ctx_index(c, entries->id[k]);
+            const struct pn *p = e >= 0 ? &c->x[e] : NULL;
+            reached = p && entry_works(c, p);
+            for (int j = 0; reached && j < poss_n(p); j++) {
+                reached = set_has(&poss_at(p, j)->names[role], c->x[i].n->id);
+            }
+        }
+        n += reached;
+    }
+    return n;
+}
+
+/* E4: the new list reaches as many targets as the old one and it together, as far as they are needed. */
+static bool covers_as_much(const struct ctx *c, const struct id_set *entries, const struct id_set *listed)
+{
+    struct id_set both = *entries;
+    for (int64_t k = 0; k < listed->n && both.n < NODES_MAX; k++) {
+        set_add(&both, listed->id[k]);
+    }
+    for (int r = 0; r < c->t->n_roles; r++) {
+        int now = c->targets >> r & 1 ? covered(c, &both, r) : 0;
+        if (now > 0 && covered(c, entries, r) < (now < c->need[r] ? now : c->need[r])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void choose_entries(struct ctx *c, struct id_set *ret)
@@ -157,7 +202,7 @@ static void choose_entries(struct ctx *c, struct id_set *ret)
         }
     }
     bool none = ret->n == 0;
-    bool missing = ret->n < wanted || c->place.create[c->entry] > 0;
+    bool missing = ret->n < wanted || c->place.create[c->entry] > 0 || !covers_as_much(c, ret, listed);
     for (int64_t k = 0; missing && k < listed->n; k++) { /* E1 */
         int i = ctx_index(c, listed->id[k]);
         if (i >= 0 && c->x[i].n->status == NODE_UP && (none || entry_works(c, &c->x[i]))) {

@@ -93,6 +93,17 @@ static struct pn *successor_of_victim(struct ctx *c)
     return NULL;
 }
 
+/* Its node is gone, lost, or too ill to hand anything over. */
+static bool is_past(const struct ctx *c, const struct pn *old)
+{
+    if (old->rank != RANK_SICK) {
+        return old->rank > RANK_SICK;
+    }
+    int64_t ill = old->a->bad_since_ms ? c->now - old->a->bad_since_ms : 0;
+    return old->a->r.health[c->pair] != HEALTH_OK || old->a->r.refusals >= REFUSE_MAX ||
+           ill > SICK_AFTER_MS + UNREACH_MAX_MS;
+}
+
 static struct pn *choose_primary(struct ctx *c)
 {
     int i = ctx_index(c, c->primary);
@@ -105,10 +116,10 @@ static struct pn *choose_primary(struct ctx *c)
         }
         return NULL;
     }
-    if (!old || old->rank >= RANK_SICK) {
+    if (!old || is_past(c, old)) {
         return bug(PRIMARY_STUCK) ? NULL : successor_of_lost(c); /* Z6 */
     }
-    return old->victim && old->up ? successor_of_victim(c) : NULL; /* Z4 */
+    return old->victim && old->hears ? successor_of_victim(c) : NULL; /* Z4 */
 }
 
 void plan_pair(struct ctx *c)
@@ -128,7 +139,7 @@ void plan_pair(struct ctx *c)
     for (int i = 0; i < c->n; i++) {
         struct pn *p = &c->x[i];
         bool holds = (p->wanted >> c->pair & 1) || (p->a && p->a->claimed && may_have(p, c->pair));
-        if (p->rank < RANK_SICK && p->n->status == NODE_UP && (holds || p->n->id == c->primary)) {
+        if (p->rank < RANK_LOST && p->n->status == NODE_UP && (holds || p->n->id == c->primary)) {
             set_add(&c->holders, p->n->id);
         }
     }

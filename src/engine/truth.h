@@ -95,6 +95,7 @@ void truth_grant(struct truth *t, int64_t amount, const char *why);
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e) WARN_UNUSED;
 int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch, struct err *e)
     WARN_UNUSED;
+/* 0 without new nodes: too many were replaced within the hour, and that is noted (T4). */
 int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int counts[ROLES_MAX], struct err *e)
     WARN_UNUSED;
 int truth_destroy(struct truth *t, int64_t node, const char *why, struct err *e) WARN_UNUSED;

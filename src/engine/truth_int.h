@@ -32,5 +32,3 @@ void truth_stop_now(struct truth *t, const char *why);
 int64_t truth_provision(struct truth *t, struct cloud_tasks *ret);
 /* A node record (P1): hour 0 is paid in the same transaction. */
 struct node *truth_add_node(struct truth *t, int role);
-/* Replacements of a purpose that an hour may see (T4). */
-int truth_replace_limit(const struct service *s, int purpose);

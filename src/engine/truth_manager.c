@@ -62,7 +62,7 @@ int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int
 
 /* ---- creations ---- */
 
-int truth_replace_limit(const struct service *s, int purpose)
+static int replace_limit(const struct service *s, int purpose)
 {
     int slots = s->want.counts[purpose];
     return REPLACE_MAX * (slots > 0 ? slots : 1);
@@ -78,15 +78,31 @@ static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t co
         covered = counts[r] > covered ? 0 : covered - counts[r];
         bool new_hour = t->now_ms - s->replaced[r].since_ms >= HOUR_MS;
         int64_t before = new_hour ? 0 : s->replaced[r].n;
-        if (n > 0 && before + n > truth_replace_limit(s, r)) {
-            return err_set(e, ERR_QUOTA, "too many nodes of role %s had to be replaced within an hour",
-                           s->type->roles[r].name);
+        if (n > 0 && before + n > replace_limit(s, r)) {
+            return err_set(e, ERR_QUOTA, "%lld nodes of role %s had to be replaced within an hour: no more are made until"
+                           " it is over", (long long)before, s->type->roles[r].name);
         }
         if (n > 0 && write) {
             s->replaced[r].since_ms = new_hour ? t->now_ms : s->replaced[r].since_ms;
             s->replaced[r].n = before + n;
         }
     }
+    return 0;
+}
+
+/* The first time it is noted, so that people see why (nothing is made, and the manager gets no error: what is noted
+ * has to be stored). It goes on when the hour is over, and the service is well again when it converges. */
+static int note_too_many(struct truth *t, struct err *e)
+{
+    struct service *s = t->service;
+    if (s->in_error) {
+        return ERR_QUOTA;
+    }
+    s->in_error = true;
+    (void)str_copy(s->error_why, sizeof s->error_why, e && e->message ? e->message : "too many nodes had to be replaced");
+    err_done(e);
+    truth_touch(t);
+    truth_update_state(t);
     return 0;
 }
 
@@ -129,7 +145,9 @@ int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int coun
     int r = check_room(t, counts, &total, e);
     struct op *o = creating_op(t);
     int64_t covered = o ? o->held_credits : 0;
-    r = r < 0 ? r : replacements(t, counts, covered, false, e);
+    if (r >= 0 && replacements(t, counts, covered, false, e) < 0) {
+        return note_too_many(t, e);
+    }
     if (r < 0) {
         return r;
     }

@@ -6,7 +6,6 @@
 #include "engine/bug.h"
 #include "engine/constants.h"
 #include "engine/ledger.h"
-#include "engine/place.h"
 #include "engine/truth_int.h"
 
 static const int64_t deadline_ms[FACET_MAX] = {
@@ -50,29 +49,6 @@ static int64_t check_deadlines(struct truth *t)
         } else {
             next = earlier(next, overdue_at(o));
             next = stop ? earlier(next, o->born_ms + STOP_ALONE_MS + 1) : next;
-        }
-    }
-    return next;
-}
-
-/* T4: nodes are missing and no more may be made this hour: people should look. */
-static int64_t check_repair(struct truth *t)
-{
-    struct service *s = t->service;
-    int64_t next = INT64_MAX;
-    for (int r = 0; r < s->type->n_roles && s->want.run == RUN_RUNNING && s->n_ops == 0; r++) {
-        int missing = s->want.counts[r] - place_counted(s, r, t->now_ms);
-        bool this_hour = t->now_ms - s->replaced[r].since_ms < HOUR_MS;
-        if (missing <= 0 || !this_hour || s->replaced[r].n + missing <= truth_replace_limit(s, r)) {
-            continue;
-        }
-        next = earlier(next, s->replaced[r].since_ms + HOUR_MS);
-        if (!s->in_error) {
-            s->in_error = true;
-            snprintf(s->error_why, sizeof s->error_why,
-                     "%lld nodes of role %s had to be replaced within an hour; it goes on when the hour is over",
-                     (long long)s->replaced[r].n, s->type->roles[r].name);
-            truth_touch(t);
         }
     }
     return next;
@@ -192,7 +168,6 @@ int64_t truth_tick(struct truth *t, struct cloud_tasks *ret)
     ret->n = 0;
     int64_t next = account(t);
     next = earlier(next, t->service ? check_deadlines(t) : watch_manager(t));
-    next = t->service ? earlier(next, check_repair(t)) : next;
     next = earlier(next, truth_provision(t, ret));
     truth_update_state(t);
     return next;

@@ -51,6 +51,7 @@ static int take_service(struct manager *m, const json_t *j, int64_t offset, int6
         return r;
     }
     service_shift_ms(fresh, offset); /* the director's times on our clock */
+    fresh->looked_ms = now_ms;
     struct managed *s = manager_service(m, fresh->id);
     if (!s && !(s = add_service(m, fresh->id, now_ms))) {
         return err_set(e, ERR_QUOTA, "more than %d services in one application", SERVICES_MAX);

@@ -81,6 +81,7 @@ static void shift(int64_t *t, int64_t delta)
 void service_shift_ms(struct service *s, int64_t delta)
 {
     shift(&s->create_after_ms, delta);
+    shift(&s->looked_ms, delta);
     for (int i = 0; i < s->n_ops; i++) {
         shift(&s->ops[i].born_ms, delta);
         shift(&s->ops[i].progress_ms, delta);

@@ -109,6 +109,7 @@ struct service {
     int n_nodes;
     struct node nodes[NODES_MAX]; /* all but GONE */
     int64_t nodes_rev, next_ord;
+    int64_t looked_ms; /* of a view: when the director looked, so how fresh heard_ms is; 0 = now. Memory */
     struct fact facts[FACT_MAX];
     int fails; /* creations that failed since the last success (C2) */
     char fail_why[WHY_MAX];

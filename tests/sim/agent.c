@@ -58,8 +58,15 @@ static void fill_report(struct world *w, struct vm *v, struct report_msg *m)
     r->staged = v->staged;
     r->n_probes = v->n_probes;
     memcpy(r->probes, v->probes, sizeof r->probes);
-    r->n_cmds = v->n_cmds;
-    memcpy(r->cmds, v->cmds, sizeof r->cmds);
+    for (int i = v->n_cmds - 1; i >= 0; i--) {
+        bool listed = false;
+        for (int64_t k = 0; k < v->applied.n_cmds; k++) {
+            listed = listed || str_eq(v->applied.cmds[k].id, v->cmds[i].id);
+        }
+        if (listed && r->n_cmds < CMDS_MAX) {
+            r->cmds[r->n_cmds++] = v->cmds[i];
+        }
+    }
     r->position = v->position;
     r->token = v->token_done;
     r->synced = v->synced;

@@ -167,9 +167,7 @@ static void end_apply(struct world *w, struct event *e)
     } else {
         v->refused_seq = 0;
         v->refusals = 0;
-        SAY(w, "node %lld applied %lld.%lld: roles %llx drain %llx route %lld settings %lld primary %lld",
-            (long long)v->node, (long long)e->x, (long long)e->y, (unsigned long long)d->roles,
-            (unsigned long long)d->drain, (long long)d->route, (long long)d->settings, (long long)d->primary);
+        say_doc(w, "applied", v->node, e->x, e->y, d);
         applied(w, v, d);
     }
     v->busy = false;
@@ -209,25 +207,10 @@ static struct cmd_result *journal(struct vm *v, const char *id)
     return NULL;
 }
 
-static bool is_listed(const struct vm *v, const char *id)
-{
-    for (int64_t i = 0; i < v->applied.n_cmds; i++) {
-        if (str_eq(v->applied.cmds[i].id, id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static struct cmd_result *journal_add(struct vm *v, const char *id)
 {
-    if (v->n_cmds == CMDS_MAX) { /* the oldest that has ended and is in no document any more */
-        int k = 0;
-        while (k < CMDS_MAX - 1 && (v->cmds[k].state == CMD_RUNNING || is_listed(v, v->cmds[k].id))) {
-            k++;
-        }
-        memmove(&v->cmds[k], &v->cmds[k + 1], sizeof v->cmds[0] * (size_t)(CMDS_MAX - 1 - k));
-        v->n_cmds--;
+    if (v->n_cmds == JOURNAL_MAX) {
+        v->n_cmds--; /* more than a run of any seed starts */
     }
     struct cmd_result *c = &v->cmds[v->n_cmds++];
     memset(c, 0, sizeof *c);

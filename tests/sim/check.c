@@ -8,7 +8,7 @@
 
 static bool young(const struct world *w, const struct vm *v)
 {
-    return w->now - v->fault_ms < DETECT_MS;
+    return w->now - v->fault_ms < DETECT_MS || w->now - v->quiet_ms < DETECT_MS;
 }
 
 bool role_works(const struct world *w, const struct vm *v, int role, int64_t version)
@@ -24,7 +24,7 @@ static bool is_record_of(struct world *w, const struct vm *v)
     return r && r->vm == v->id && !r->orphan;
 }
 
-static bool is_lying(struct world *w)
+bool is_lying(struct world *w)
 {
     for (int i = 1; i <= w->n_vms; i++) {
         if (w->mgr[i] && w->mgr[i]->lying) {
@@ -87,7 +87,8 @@ static void check_names(struct world *w, int k)
 
 /* ---- I2, I12: serving paths ---- */
 
-/* Targets of a role that visitors reach now. With `nominal`, faults too young to be known do not count. */
+/* Targets of a role that visitors reach now. With `nominal` also those whose fault is too young to be known, or that
+ * may have been given up for one, and those behind entries of which this is true. */
 static int capacity(struct world *w, int k, int role, bool nominal)
 {
     const struct service *s = &w->db.s[k];
@@ -106,13 +107,15 @@ static int capacity(struct world *w, int k, int role, bool nominal)
         for (int64_t j = 0; j < p->applied.names[role].n; j++) {
             const struct vm *v = vm_of(w, p->applied.names[role].id[j]);
             int64_t version = s->type->roles[role].flags & ROLE_SERVES_CODE ? p->applied.route : 0;
-            bool ok = v && !reached[v->id] &&
-                      (role_works(w, v, role, version) || (nominal && young(w, v) && v->had_ms[role] >= v->fault_ms));
-            if (ok) {
+            if (v && !reached[v->id] && role_works(w, v, role, version)) {
                 reached[v->id] = true;
                 n++;
             }
         }
+    }
+    for (int i = 1; i <= w->n_vms && nominal; i++) {
+        const struct vm *v = w->vm[i];
+        n += v->svc == k && !reached[i] && young(w, v) && (doc_has(&v->applied, role) || doc_has(&v->applied, entry));
     }
     return n;
 }
@@ -198,10 +201,13 @@ void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool
     }
 }
 
-static bool unreachable(struct world *w, const struct vm *v)
+/* A planner may take it for lost: it is, or nobody has heard it in time. */
+static bool may_be_lost(struct world *w, const struct node *n, const struct vm *v)
 {
     struct vm *m = vm_of(w, w->db.app.manager_node);
-    return !vm_works(v) || young(w, v) || !m || is_cut(w, v->id, m->id);
+    bool unheard = w->now - n->heard_ms > LOST_AFTER_MS;
+    return !vm_works(v) || young(w, v) || !m || is_cut(w, v->id, m->id) || unheard || !node_alive(n) ||
+           w->now - w->dir_up_ms < DETECT_MS || w->now - w->reconciled_ms < DETECT_MS;
 }
 
 void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v)
@@ -216,13 +222,18 @@ void check_publish(struct world *w, int svc, enum fact_id fact, const struct fac
         bad(w, "I8 the master moves from living node %lld to %lld", (long long)old->node, (long long)v->node);
     }
     const struct vm *from = vm_of(w, old->node), *to = vm_of(w, v->node);
-    if (fact != FACT_PRIMARY || old->node == 0 || old->node == v->node || !n || !from || !to) {
+    if (fact != FACT_PRIMARY || old->node == 0 || old->node == v->node || !to) {
+        return;
+    }
+    if (!n || !from) {
+        w->truth[svc].sessions = 0;
         return;
     }
     int pair = type_with(s->type, ROLE_PAIR);
-    bool calm = !unreachable(w, from) && !unreachable(w, to) && w->now - w->last_fault > DETECT_MS;
     bool worked = from->health[pair] == HEALTH_OK && from->applied.primary == from->node;
-    if (calm && worked && to->position < from->position - 3) {
+    if (may_be_lost(w, n, from) || !worked) {
+        w->truth[svc].sessions = 0; /* what the other has is all that there is */
+    } else if (to->position < from->position - 3) {
         bad(w, "Z4 the primary moves from node %lld to %lld, which is not in step (%lld of %lld)", (long long)from->node,
             (long long)to->node, (long long)to->position, (long long)from->position);
     }
@@ -342,8 +353,26 @@ static void check_pair(struct world *w, int k)
     }
 }
 
+/* Nobody has heard the node for too long, because messages were lost: a planner may take it for lost. */
+static void note_quiet(struct world *w)
+{
+    for (int k = 0; k < w->db.n; k++) {
+        for (int i = 0; i < w->db.s[k].n_nodes; i++) {
+            const struct node *n = &w->db.s[k].nodes[i];
+            struct vm *v = vm_of(w, n->id);
+            if (v && n->status == NODE_UP && w->now - n->heard_ms > LOST_AFTER_MS) {
+                v->quiet_ms = w->now;
+                for (int r = 0; r < ROLES_MAX; r++) {
+                    v->had_ms[r] = v->health[r] == HEALTH_OK ? w->now : v->had_ms[r];
+                }
+            }
+        }
+    }
+}
+
 void check_slow(struct world *w)
 {
+    note_quiet(w);
     check_hours(w);
     check_leaks(w);
     for (int k = 0; k < w->db.n; k++) {

@@ -48,7 +48,7 @@ struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc)
     (void)str_copy(v->token, sizeof v->token, token);
     v->exists = true;
     v->born_ms = w->now;
-    v->fault_ms = -DETECT_MS * 10;
+    v->fault_ms = v->quiet_ms = -DETECT_MS * 10;
     v->position = -1;
     for (int r = 0; r < ROLES_MAX; r++) {
         v->had_ms[r] = v->named_ms[r] = -DETECT_MS * 10;
@@ -129,8 +129,13 @@ static void do_create(struct world *w, int svc, const struct node *n)
 static void killed(struct world *w, struct event *e)
 {
     struct vm *v = w->vm[e->a];
+    const struct rec *r = rec_find(w, v->node);
+    bool restored = w->reconciled_ms != 0 && (!r || r->orphan);
+    if (restored) {
+        fault(w); /* the administrator has decided so: the restored database does not know it */
+    }
     if (v->exists) {
-        vm_die(w, v, BY_ACTION);
+        vm_die(w, v, restored ? BY_FAULT : BY_ACTION);
     }
     w->leak_calls[e->a] = 0;
 }

@@ -150,7 +150,7 @@ static void push_now(struct world *w, struct event *e)
 {
     struct vm *m = vm_of(w, w->db.app.manager_node);
     w->view_due = false;
-    if (!w->dir_down && m && w->db.app.epoch > 0) {
+    if (!w->dir_down && m && truth_fence(&w->db.app, m->node, w->db.app.epoch, NULL) == 0) {
         send_view(w, m->id, -1); /* no lease rides on it: nobody asked */
     }
 }
@@ -189,7 +189,7 @@ static int do_call(struct world *w, const struct call *c, const struct mgr *m)
             check_publish(w, c->svc, c->fact, &c->value);
         }
         r = truth_publish(&t, c->fact, c->rev, &c->value, NULL);
-        SAY(w, "publish %s rev %lld node %lld state %lld n %lld: %s", fact_id_to_str(c->fact), (long long)c->rev,
+        SAY(w, "service %d publish %s rev %lld node %lld state %lld n %lld: %s", c->svc, fact_id_to_str(c->fact), (long long)c->rev,
             (long long)c->value.node, (long long)c->value.state, (long long)c->value.ids.n, r < 0 ? err_word(r) : "ok");
         break;
     case CALL_FINISH:
@@ -272,10 +272,14 @@ void dir_on_beat(struct world *w, struct event *e)
     struct truth t;
     struct effects x;
     dir_begin(w, svc, &t, &x);
-    if (truth_enrolled(&t, v->node, cloud_id, address, NULL) < 0 || x.n > 0) {
+    int r = truth_enrolled(&t, v->node, cloud_id, address, NULL);
+    if (x.n > 0) {
         dir_commit(w, svc, &t);
     }
     effects_done(&x);
+    if (r < 0) {
+        return; /* F12: without a certificate it can not dial anybody */
+    }
     const struct vm *m = vm_of(w, w->db.app.manager_node);
     msg(w, MSG_BEAT_REPLY, DIRECTOR, v->id, agent_on_beat_reply, v->id, m ? m->id : 0, 0, NULL, 0);
 }

@@ -81,7 +81,11 @@ void vm_crash(struct world *w, struct vm *v, int role, bool loop)
         return;
     }
     v->health[role] = HEALTH_BAD;
-    v->crashloop = v->crashloop || (loop && !(t->roles[role].flags & ROLE_STATEFUL));
+    bool data = false; /* a node with data is never replaced for being sick: there a role comes back */
+    for (int r = 0; r < t->n_roles; r++) {
+        data = data || (doc_has(&v->applied, r) && (t->roles[r].flags & ROLE_STATEFUL));
+    }
+    v->crashloop = v->crashloop || (loop && !data);
     v->synced = v->synced && !(t->roles[role].flags & ROLE_PAIR);
     at(w, between(w, SECOND, 10 * SECOND), restart_role, v->id, v->gen)->x = role;
 }

@@ -89,6 +89,32 @@ static void print_world(const struct world *w)
            (long long)w->ops_done, (long long)w->ops_failed, (long long)w->ops_cancelled, (long long)w->refused_calls);
 }
 
+/* What is there at the end of a traced run. */
+static void print_nodes(struct world *w)
+{
+    for (int i = 1; i <= w->n_vms; i++) {
+        const struct vm *v = w->vm[i];
+        if (!v->exists) {
+            continue;
+        }
+        const struct rec *r = rec_find(w, v->node);
+        printf("machine %d node %lld service %d %s%s%s manager %d health", i, (long long)v->node, v->svc,
+               r ? node_status_to_str(r->status) : "?", v->run ? "" : " off", v->hung ? " hangs" : "", v->manager);
+        for (int k = 0; k < ROLES_MAX; k++) {
+            printf(" %s", health_to_str(v->health[k]));
+        }
+        const struct mgr *m = w->mgr[i];
+        printf("%s", m ? m->dead ? " (manager, dead)" : m->ready ? " (manager)" : " (manager, starting)" : "");
+        printf("%s position %lld\n", v->busy ? " busy" : "", (long long)v->position);
+    }
+    for (int k = 0; k < w->db.n; k++) {
+        const struct service *s = &w->db.s[k];
+        printf("service %d %s %s entries %lld primary %lld cluster %lld fails %d %s\n", k, s->type->name,
+               service_state_to_str(s->state), (long long)s->facts[FACT_ENTRIES].v.ids.n,
+               (long long)s->facts[FACT_PRIMARY].v.node, (long long)s->facts[FACT_CLUSTER].v.state, s->fails, s->error_why);
+    }
+}
+
 static int run_one(void)
 {
     struct world *w = xmalloc(sizeof *w);
@@ -96,6 +122,7 @@ static int run_one(void)
     profile_random(w);
     world_start(w);
     world_run(w);
+    print_nodes(w);
     print_world(w);
     int failed = w->violation[0] != '\0';
     printf("seed %lld: %s\n", (long long)arg.seed, failed ? w->violation : "ok");

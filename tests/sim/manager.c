@@ -163,9 +163,7 @@ static void do_doc(struct world *w, struct mgr *m, int k, const struct action *a
     struct vm *v = vm_of(w, a->node);
     if (have_send(&m->s[k].have, a->node, a->doc, w->now, &seq) > 0 && v) {
         w->docs++;
-        SAY(w, "doc %lld.%lld for node %lld: roles %llx drain %llx route %lld settings %lld", (long long)m->epoch,
-            (long long)seq, (long long)a->node, (unsigned long long)a->doc->roles, (unsigned long long)a->doc->drain,
-            (long long)a->doc->route, (long long)a->doc->settings);
+        say_doc(w, "doc for", a->node, m->epoch, seq, a->doc);
         answer_agent(w, m, v, seq, a->doc);
     }
 }
@@ -286,6 +284,16 @@ static void do_plan(struct world *w, struct event *e)
     }
     struct plan p;
     w->plans++;
+    for (int i = 0; w->trace && i < m->view[k].n_nodes; i++) {
+        const struct node *n = &m->view[k].nodes[i];
+        const struct have_node *a = have_find(&s->have, n->id);
+        int64_t quiet = w->now - (a ? a->seen_ms : s->have.started_ms);
+        if (n->status == NODE_UP && quiet > LOST_AFTER_MS) {
+            say(w, "manager has not heard node %lld for %.1f s, the director for %.1f s when it looked %.1f s ago",
+                (long long)n->id, (double)quiet / 1000, (double)(m->view[k].looked_ms - n->heard_ms) / 1000,
+                (double)(w->now - m->view[k].looked_ms) / 1000);
+        }
+    }
     plan_service(&m->view[k], m->credit_ok, &s->have, w->now, &p);
     for (int i = 0; i < p.n && !m->dead; i++) {
         do_action(w, m, k, &p.actions[i]);
@@ -327,6 +335,7 @@ void mgr_on_reply(struct world *w, struct event *e)
             bad(w, "I3 the generation goes backwards");
         }
         m->view[k] = v->s[k];
+        m->view[k].looked_ms = v->at_ms;
     }
     m->n = v->n;
     m->txn = v->txn;

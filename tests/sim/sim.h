@@ -21,6 +21,7 @@
 #define ROWS_MAX 16384
 #define CUTS_MAX 256
 #define STARTED_MAX 2048
+#define JOURNAL_MAX 256
 #define MSG_LATE_MAX (90 * SECOND)                      /* longest delay of a message */
 #define DETECT_MS (LOST_AFTER_MS + MSG_LATE_MAX + 20 * SECOND) /* a younger fault may be unknown to a planner */
 #define DIRECTOR 0                                      /* place of the director in the network; others: machines */
@@ -43,7 +44,7 @@ struct vm {
     char token[TOKEN_MAX];
     bool exists, run, hung, kill_excused, rebooting, crashloop;
     enum killed killed;
-    int64_t born_ms, fault_ms;
+    int64_t born_ms, fault_ms, quiet_ms;
     int64_t had_ms[ROLES_MAX];   /* role was healthy until then */
     int64_t named_ms[ROLES_MAX]; /* last time that an entry named it */
     /* disk */
@@ -51,7 +52,7 @@ struct vm {
     struct doc accepted, applied;
     int64_t done_epoch, done_seq, top_epoch, top_seq, boot, position, token_done;
     int n_cmds;
-    struct cmd_result cmds[CMDS_MAX];
+    struct cmd_result cmds[JOURNAL_MAX]; /* the journal; a report holds the listed and the latest */
     /* memory */
     int gen; /* +1 at every start and stop: events of before are void */
     enum health health[ROLES_MAX];
@@ -212,6 +213,7 @@ const char *unconverged(struct world *w);
 struct event *at(struct world *w, int64_t in_ms, void (*fn)(struct world *, struct event *), int a, int b);
 void bad(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int64_t seq, const struct doc *d);
 #define SAY(w, ...)                                                                                                    \
     do {                                                                                                               \
         if ((w)->trace) {                                                                                              \
@@ -303,6 +305,7 @@ void vm_reboot(struct world *w, struct vm *v, int64_t ms);
 /* ---- check.c ---- */
 void check(struct world *w);
 void check_slow(struct world *w); /* every few seconds of virtual time */
+bool is_lying(struct world *w); /* a manager of this world lies, or has lied */
 void check_create(struct world *w, int svc);
 void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool lying);
 void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v);

@@ -42,6 +42,33 @@ void say(struct world *w, const char *fmt, ...)
     va_end(ap);
 }
 
+void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int64_t seq, const struct doc *d)
+{
+    if (!w->trace) {
+        return;
+    }
+    printf("%9.2f %s node %lld %lld.%lld: roles %llx", (double)w->now / 1000, what, (long long)node, (long long)epoch,
+           (long long)seq, (unsigned long long)d->roles);
+    if (d->drain) {
+        printf(" drain %llx", (unsigned long long)d->drain);
+    }
+    printf(" settings %lld route %lld primary %lld boot %lld.%lld", (long long)d->settings, (long long)d->route,
+           (long long)d->primary, (long long)d->boot_kind, (long long)d->boot_token);
+    for (int r = 0; r < ROLES_MAX; r++) {
+        for (int64_t i = 0; i < d->names[r].n; i++) {
+            printf("%s%lld", i ? "," : " names ", (long long)d->names[r].id[i]);
+        }
+    }
+    const struct id_set *const sets[] = {&d->code, &d->callers, &d->holders, &d->draining};
+    for (int k = 0; k < 4; k++) {
+        for (int64_t i = 0; i < sets[k]->n; i++) {
+            printf("%s%lld", i ? "," : k == 0 ? " code " : k == 1 ? " callers " : k == 2 ? " holders " : " draining ",
+                   (long long)sets[k]->id[i]);
+        }
+    }
+    printf("\n");
+}
+
 void bad(struct world *w, const char *fmt, ...)
 {
     if (w->violation[0]) {
