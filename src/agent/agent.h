@@ -1,8 +1,8 @@
 /*
  * The agent of a node: what its parts share.  One of it a process; passed down, never global.
  *
- * Threads: main (PID 1: signals, orphans), apply (one document at a time), poll and tell (to the manager), beat (to
- * the director), and one for each engine.
+ * Threads: main (PID 1: signals, orphans), apply (one document at a time), poll and tell (to the manager),
+ * beat (to the director), and one for each engine.
  */
 #pragma once
 
@@ -38,9 +38,9 @@ struct agent {
     pthread_cond_t change; /* something below changed */
     bool stopping;
     char *cert_pem;
-    int64_t cert_rev; /* +1 at each renewal */
+    int64_t cert_rev;      /* +1 at each renewal */
     int64_t renew_look_ms; /* of the beat thread alone */
-    bool ask; /* the director should be asked for the manager now */
+    bool ask;              /* the director should be asked for the manager now */
     struct fence fence;
     int64_t boot, n, service;
     int64_t done_epoch, done_seq;
@@ -58,9 +58,9 @@ struct agent {
     int n_probes;
     struct probe_result probes[AGENT_PROBES_MAX];
     struct journal *journal;
-    struct script *scripts; /* under way (commands.c) */
-    uint64_t told, changes; /* the tell thread reports when changes is ahead */
-    char firewall_why[WHY_MAX]; /* why the firewall could not be set; "" = it is */
+    struct script *scripts;                               /* under way (commands.c) */
+    uint64_t told, changes;                               /* the tell thread reports when changes is ahead */
+    char firewall_why[WHY_MAX];                           /* why the firewall could not be set; "" = it is */
     char manager_name[300], manager_address[ADDRESS_MAX]; /* "" = unknown */
 };
 
@@ -71,7 +71,8 @@ void agent_changed(struct agent *a);
 int identity_read(struct agent *a, const char *path, struct err *e) WARN_UNUSED;
 int identity_enrol(struct agent *a, struct err *e) WARN_UNUSED;
 int identity_director(struct agent *a, struct wire **ret, struct err *e) WARN_UNUSED;
-/* Gets a new certificate when the present one is 30 of its 90 days old; looks at most once an hour. c: to the director. */
+/* Gets a new certificate when the present one is 30 of its 90 days old; looks at most once an hour. c: to the
+ * director. */
 int identity_renew(struct agent *a, struct wire *c, struct err *e) WARN_UNUSED;
 
 /* stage.c: makes the versions of a document available below code_root/SERVICE, or drops what is not in it. */

@@ -1,5 +1,6 @@
 /*
- * Applying documents, one at a time, all or nothing: stage, configure everything, only then switch, then drop.
+ * Applying documents, one at a time, all or nothing: stage, configure everything, only then switch, then
+ * drop.
  */
 #include "agent/agent.h"
 #include "agent/threads.h"
@@ -53,7 +54,9 @@ static int collect(struct agent *a, const json_t *document, struct parts *ret, s
             if (json_flag(v, "drain", false) && str_eq(json_str(section, "engine", ""), "haproxy")) {
                 json_object_set_new(section, "drain", json_true()); /* it tells its visitors */
             }
-            *p = (struct part){.role = role, .section = section, .engine = find_engine(a, role, section),
+            *p = (struct part){.role = role,
+                               .section = section,
+                               .engine = find_engine(a, role, section),
                                .drain = json_flag(v, "drain", false)};
         }
     }
@@ -85,13 +88,16 @@ static void sort(struct parts *x)
 static int prepare(struct agent *a, int64_t service, struct part *p, struct err *e)
 {
     if (!p->engine) {
-        const struct engine_place place = {.run_root = a->run_root, .log_dir = a->log_dir,
-                                           .data_root = a->data_root, .code_root = a->code_root};
+        const struct engine_place place = {.run_root = a->run_root,
+                                           .log_dir = a->log_dir,
+                                           .data_root = a->data_root,
+                                           .code_root = a->code_root};
         const struct role_driver *driver = role_driver_find(json_str(p->section, "engine", ""));
         if (!driver) {
             return err_set(e, ERR_INVALID, "no engine \"%s\"", json_str(p->section, "engine", ""));
         }
-        p->engine = engine_new(&place, json_str(p->section, "name", ""), driver, service, on_engine_change, a, e);
+        p->engine =
+            engine_new(&place, json_str(p->section, "name", ""), driver, service, on_engine_change, a, e);
         p->fresh = p->engine != NULL;
         if (!p->engine) {
             return ERR_FAILED;
@@ -101,7 +107,8 @@ static int prepare(struct agent *a, int64_t service, struct part *p, struct err 
     return r;
 }
 
-/* The old document goes on: files as they were, new engines away; what had been changed live is changed back. */
+/* The old document goes on: files as they were, new engines away; what had been changed live is changed back.
+ */
 static void take_back(struct parts *x, int prepared)
 {
     for (int i = 0; i < x->n; i++) {
@@ -157,7 +164,8 @@ static int switch_all(struct parts *x, struct err *e)
         _cleanup_err_ struct err why = {0};
         int r = engine_switch(p->engine, p->section, p->change, &why);
         if (r < 0 && result == 0) {
-            result = err_set(e, r, "%s: %s", engine_name(p->engine), why.message ? why.message : "switch failed");
+            result =
+                err_set(e, r, "%s: %s", engine_name(p->engine), why.message ? why.message : "switch failed");
         }
         engine_drain(p->engine, p->drain);
     }
@@ -206,7 +214,8 @@ void apply_stop(struct agent *a)
 static void try_version(struct agent *a, const json_t *document)
 {
     const json_t *probe = json_object_get(document, "probe");
-    struct probe_result result = {.version = json_int(probe, "version", 0), .op = json_int(probe, "op", 0), .ok = true};
+    struct probe_result result = {
+        .version = json_int(probe, "version", 0), .op = json_int(probe, "op", 0), .ok = true};
     for (int i = 0; i < a->n_probes; i++) {
         if (a->probes[i].version == result.version && a->probes[i].op == result.op) {
             return;
@@ -220,7 +229,8 @@ static void try_version(struct agent *a, const json_t *document)
         if (engine_driver(a->engines[i].engine)->try_version &&
             engine_try(a->engines[i].engine, result.version, &e) < 0) {
             result.ok = false;
-            (void)str_copy(result.evidence, sizeof result.evidence, e.message ? e.message : "it did not work");
+            (void)str_copy(result.evidence, sizeof result.evidence,
+                           e.message ? e.message : "it did not work");
         }
     }
     pthread_mutex_lock(&a->lock);
@@ -284,7 +294,8 @@ static void apply_one(struct agent *a, json_t *document)
 
 static bool is_done(const struct agent *a)
 {
-    return !a->accepted || (json_int(a->accepted, "epoch", 0) == a->done_epoch && json_int(a->accepted, "seq", 0) == a->done_seq);
+    return !a->accepted || (json_int(a->accepted, "epoch", 0) == a->done_epoch &&
+                            json_int(a->accepted, "seq", 0) == a->done_seq);
 }
 
 void *apply_thread(void *arg)

@@ -1,6 +1,6 @@
 /*
- * Commands of documents: scripts of the code version, each at most once (K rules).  A thread a running script; the
- * journal says RUNNING before it starts and STOPPED when it is over.
+ * Commands of documents: scripts of the code version, each at most once (K rules).  A thread a running
+ * script; the journal says RUNNING before it starts and STOPPED when it is over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,8 +105,8 @@ static int start_process(struct agent *a, const json_t *document, const json_t *
     bool x = access(path, X_OK) == 0;
     /* Archives made elsewhere than on Unix have no execute bits. */
     const char *const argv[] = {x ? path : "/bin/sh", x ? NULL : path, NULL};
-    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-                               env_args, env_id, NULL};
+    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                               "LANG=C.UTF-8", env_args, env_id, NULL};
     struct passwd pw, *user = NULL;
     char room[4096];
     if (out < 0) {
@@ -115,8 +115,14 @@ static int start_process(struct agent *a, const json_t *document, const json_t *
     if (getpwnam_r(SCRIPT_USER, &pw, room, sizeof(room), &user) != 0 || !user) {
         return err_set(e, ERR_NOT_FOUND, "there is no user " SCRIPT_USER);
     }
-    const struct proc_spec spec = {.argv = argv, .env = env, .dir = dir, .uid = geteuid() == 0 ? pw.pw_uid : 0,
-                                   .gid = geteuid() == 0 ? pw.pw_gid : 0, .in = -1, .out = out, .err = out,
+    const struct proc_spec spec = {.argv = argv,
+                                   .env = env,
+                                   .dir = dir,
+                                   .uid = geteuid() == 0 ? pw.pw_uid : 0,
+                                   .gid = geteuid() == 0 ? pw.pw_gid : 0,
+                                   .in = -1,
+                                   .out = out,
+                                   .err = out,
                                    .new_group = true};
     return proc_start(&spec, &s->pid, e);
 }

@@ -13,14 +13,16 @@
 
 #define STOP_LOOK_MS 20
 
-static int make_places(struct engine *g, const struct engine_place *p, const char *name, int64_t service, struct err *e)
+static int make_places(struct engine *g, const struct engine_place *p, const char *name, int64_t service,
+                       struct err *e)
 {
     struct role_engine *r = &g->r;
     _cleanup_free_ char *run = str_printf("%s/%s", p->run_root, name);
     _cleanup_free_ char *data = str_printf("%s/%s", p->data_root, name);
     _cleanup_free_ char *code = str_printf("%s/%lld", p->code_root, (long long)service);
     if (!str_copy(r->name, sizeof(r->name), name) || !str_copy(r->run_dir, sizeof(r->run_dir), run) ||
-        !str_copy(r->log_dir, sizeof(r->log_dir), p->log_dir) || !str_copy(r->data_dir, sizeof(r->data_dir), data) ||
+        !str_copy(r->log_dir, sizeof(r->log_dir), p->log_dir) ||
+        !str_copy(r->data_dir, sizeof(r->data_dir), data) ||
         !str_copy(r->code_dir, sizeof(r->code_dir), code)) {
         return err_set(e, ERR_INVALID, "the name of engine \"%.64s\" is too long", name);
     }
@@ -29,8 +31,9 @@ static int make_places(struct engine *g, const struct engine_place *p, const cha
     return rc < 0 ? rc : fs_mkdirs(p->log_dir, 0755, e);
 }
 
-struct engine *engine_new(const struct engine_place *place, const char *name, const struct role_driver *driver,
-                          int64_t service, void (*changed)(void *arg), void *arg, struct err *e)
+struct engine *engine_new(const struct engine_place *place, const char *name,
+                          const struct role_driver *driver, int64_t service, void (*changed)(void *arg),
+                          void *arg, struct err *e)
 {
     struct engine *g = xcalloc(1, sizeof(*g));
     g->r.driver = driver;

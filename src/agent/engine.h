@@ -1,10 +1,11 @@
 /*
- * One supervised engine: a role driver, its process and a thread that starts, watches, checks and restarts it.
+ * One supervised engine: a role driver, its process and a thread that starts, watches, checks and restarts
+ * it.
  *
- * A change has two phases, so that a document is all or nothing: engine_configure writes and checks files (the running
- * process does not notice, except for what the driver can do live and undo by configuring the old section again);
- * engine_switch makes the process use them.  What others want to know is in a snapshot that the thread keeps fresh;
- * reading it never waits for the engine.
+ * A change has two phases, so that a document is all or nothing: engine_configure writes and checks files
+ * (the running process does not notice, except for what the driver can do live and undo by configuring the
+ * old section again); engine_switch makes the process use them.  What others want to know is in a snapshot
+ * that the thread keeps fresh; reading it never waits for the engine.
  */
 #pragma once
 
@@ -25,26 +26,30 @@ struct engine_status {
     enum health health;
     char why[WHY_MAX];
     pid_t pid;
-    int busy;            /* as last asked while draining */
-    bool drained;        /* nothing was under way twice in a row, or it took too long */
+    int busy;     /* as last asked while draining */
+    bool drained; /* nothing was under way twice in a row, or it took too long */
     bool has_progress, synced;
     int64_t position;
-    int restarts;        /* since the engine was made */
+    int restarts; /* since the engine was made */
 };
 
 /* changed: called (from any thread, without locks) when health, drained or synced changed; may be NULL. */
-struct engine *engine_new(const struct engine_place *place, const char *name, const struct role_driver *driver,
-                          int64_t service, void (*changed)(void *arg), void *arg, struct err *e);
+struct engine *engine_new(const struct engine_place *place, const char *name,
+                          const struct role_driver *driver, int64_t service, void (*changed)(void *arg),
+                          void *arg, struct err *e);
 const char *engine_name(const struct engine *g);
 const struct role_driver *engine_driver(const struct engine *g);
 
 /* <= 15 s. */
-int engine_configure(struct engine *g, const json_t *section, enum role_change *ret, struct err *e) WARN_UNUSED;
-/* Makes the process use what was configured for `section` (which becomes the engine's), starting it if it is not
- * running. An engine that does not come up is no error here: its health says so. Fails when a reload or an overlapped
- * restart did not work: the old process goes on then. */
-int engine_switch(struct engine *g, const json_t *section, enum role_change change, struct err *e) WARN_UNUSED;
-/* Applied section, borrowed until the next switch; NULL before the first. Only for the thread that applies. */
+int engine_configure(struct engine *g, const json_t *section, enum role_change *ret,
+                     struct err *e) WARN_UNUSED;
+/* Makes the process use what was configured for `section` (which becomes the engine's), starting it if it is
+ * not running. An engine that does not come up is no error here: its health says so. Fails when a reload or
+ * an overlapped restart did not work: the old process goes on then. */
+int engine_switch(struct engine *g, const json_t *section, enum role_change change,
+                  struct err *e) WARN_UNUSED;
+/* Applied section, borrowed until the next switch; NULL before the first. Only for the thread that applies.
+ */
 const json_t *engine_section(const struct engine *g);
 /* Watches for the moment when nothing is under way; taken back by false. */
 void engine_drain(struct engine *g, bool on);

@@ -24,8 +24,8 @@ struct retired {
 struct engine {
     pthread_mutex_t lock; /* the driver, the process and everything down to `snapshot` */
     struct role_engine r;
-    int pid_fd;           /* of r.pid, -1 */
-    bool wanted;          /* to be running */
+    int pid_fd;  /* of r.pid, -1 */
+    bool wanted; /* to be running */
     int n_retired;
     struct retired retired[ENGINE_RETIRED_MAX];
     int64_t started_ms, next_start_ms, backoff_ms;
@@ -53,7 +53,8 @@ struct engine {
 int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct err *e) WARN_UNUSED;
 /* Sends the stop signal; SIGKILL to its group when time is up (engine_tend). */
 void engine_retire(struct engine *g, pid_t pid, int fd, int timeout_ms);
-/* Looks after retired processes: reaps, kills overdue ones. Returns ms until the next look is due, -1 = none. */
+/* Looks after retired processes: reaps, kills overdue ones. Returns ms until the next look is due, -1 = none.
+ */
 int engine_tend(struct engine *g, int64_t now_ms);
 /* The process ended by itself: reaps it, ends what is left of its group, plans the restart. */
 void engine_died(struct engine *g, int64_t now_ms);

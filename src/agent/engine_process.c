@@ -49,9 +49,10 @@ int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct e
     if (rc < 0) {
         return rc;
     }
-    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
-                               c.env, NULL};
-    struct proc_spec spec = {.argv = c.argv, .env = env, .dir = "/", .in = -1, .new_group = true, .keep = c.keep};
+    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                               "LANG=C.UTF-8", c.env, NULL};
+    struct proc_spec spec = {
+        .argv = c.argv, .env = env, .dir = "/", .in = -1, .new_group = true, .keep = c.keep};
     if (c.user && geteuid() == 0 && (rc = find_user(c.user, &spec.uid, &spec.gid, e)) < 0) {
         return rc;
     }
@@ -86,7 +87,9 @@ void engine_retire(struct engine *g, pid_t pid, int fd, int timeout_ms)
     }
     if (g->n_retired < ENGINE_RETIRED_MAX) {
         g->retired[g->n_retired++] = (struct retired){
-            .pid = pid, .fd = fd, .deadline_ms = clock_mono_ms() + (timeout_ms ? timeout_ms : g->r.driver->stop_timeout_ms)};
+            .pid = pid,
+            .fd = fd,
+            .deadline_ms = clock_mono_ms() + (timeout_ms ? timeout_ms : g->r.driver->stop_timeout_ms)};
     }
 }
 
@@ -141,12 +144,14 @@ static void note_end(struct engine *g, int status)
     for (size_t i = 0; i < tail.len; i++) {
         tail.data[i] = tail.data[i] == '\n' ? '|' : tail.data[i];
     }
-    snprintf(g->last_end, sizeof(g->last_end), "%s%s%.180s", how, tail.len ? ": " : "", tail.len ? tail.data : "");
+    snprintf(g->last_end, sizeof(g->last_end), "%s%s%.180s", how, tail.len ? ": " : "",
+             tail.len ? tail.data : "");
 }
 
 static bool in_crash_loop(const struct engine *g, int64_t now_ms)
 {
-    return g->crashes >= ENGINE_CRASHES && now_ms - g->crash_ms[g->crashes % ENGINE_CRASHES] < ENGINE_CRASH_WINDOW_MS;
+    return g->crashes >= ENGINE_CRASHES &&
+           now_ms - g->crash_ms[g->crashes % ENGINE_CRASHES] < ENGINE_CRASH_WINDOW_MS;
 }
 
 static void plan_restart(struct engine *g, int64_t now_ms)
@@ -155,7 +160,8 @@ static void plan_restart(struct engine *g, int64_t now_ms)
     g->backoff_ms = stable || g->backoff_ms == 0 ? ENGINE_BACKOFF0_MS : g->backoff_ms * 2;
     g->backoff_ms = g->backoff_ms > ENGINE_BACKOFF_MAX_MS ? ENGINE_BACKOFF_MAX_MS : g->backoff_ms;
     /* The first successor of one that shares its socket need not wait: its clients already do. */
-    g->next_start_ms = now_ms + (g->r.driver->overlap && g->backoff_ms == ENGINE_BACKOFF0_MS ? 0 : g->backoff_ms);
+    g->next_start_ms =
+        now_ms + (g->r.driver->overlap && g->backoff_ms == ENGINE_BACKOFF0_MS ? 0 : g->backoff_ms);
     g->crash_ms[g->crashes++ % ENGINE_CRASHES] = now_ms;
     char why[WHY_MAX];
     if (in_crash_loop(g, now_ms)) {
@@ -178,8 +184,8 @@ void engine_died(struct engine *g, int64_t now_ms)
     closep(&g->pid_fd);
     note_end(g, status);
     g->r.pid = 0;
-    /* What is left of its group: children that share a socket end their request first; others would be in the way of
-     * the successor. */
+    /* What is left of its group: children that share a socket end their request first; others would be in the
+     * way of the successor. */
     (void)kill(-pid, g->r.driver->stop_signal);
     if (g->n_retired < ENGINE_RETIRED_MAX && kill(-pid, 0) == 0) {
         int grace = g->r.driver->overlap ? g->r.driver->stop_timeout_ms : GROUP_GRACE_MS;
@@ -201,7 +207,8 @@ int engine_overlap(struct engine *g, struct err *e)
     }
     g->r.pid = pid;
     int64_t end = clock_mono_ms() + OVERLAP_READY_MS;
-    while ((rc = g->r.driver->check(&g->r, e)) < 0 && clock_mono_ms() < end && waitpid(pid, NULL, WNOHANG) == 0) {
+    while ((rc = g->r.driver->check(&g->r, e)) < 0 && clock_mono_ms() < end &&
+           waitpid(pid, NULL, WNOHANG) == 0) {
         struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }

@@ -9,14 +9,14 @@
 #include "agent/proc_stat.h"
 #include "base/clock.h"
 
-#define CHECK_MS 2000          /* when all is well */
-#define CHECK_STARTING_MS 100  /* until the first success */
+#define CHECK_MS 2000         /* when all is well */
+#define CHECK_STARTING_MS 100 /* until the first success */
 #define DRAIN_LOOK_MS 250
 #define METRICS_MS 10000
 #define STARTING_MAX_MS 30000
-#define BAD_CHECKS 3           /* in a row */
-#define HUNG_MS 60000          /* alive but not answering: killed, started anew */
-#define DRAIN_MAX_MS 150000    /* no request may take longer */
+#define BAD_CHECKS 3        /* in a row */
+#define HUNG_MS 60000       /* alive but not answering: killed, started anew */
+#define DRAIN_MAX_MS 150000 /* no request may take longer */
 
 void engine_publish(struct engine *g, enum health health, const char *why)
 {

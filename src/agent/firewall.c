@@ -1,6 +1,6 @@
 /*
- * The node's own firewall: ports of roles from the addresses of the document only.  The text is made of checked
- * numbers and addresses and goes to nft on its standard input; one transaction, so there is no gap.
+ * The node's own firewall: ports of roles from the addresses of the document only.  The text is made of
+ * checked numbers and addresses and goes to nft on its standard input; one transaction, so there is no gap.
  */
 #include <arpa/inet.h>
 
@@ -36,7 +36,8 @@ int firewall_rules(const json_t *allow, struct buf *b, struct err *e)
     json_t *v;
     buf_adds(b, "table inet node\ndelete table inet node\ntable inet node {\n  chain input {\n"
                 "    type filter hook input priority 0; policy drop;\n"
-                "    iif lo accept\n    ct state established,related accept\n    meta l4proto { icmp, icmpv6 } accept\n");
+                "    iif lo accept\n    ct state established,related accept\n    meta l4proto { icmp, icmpv6 "
+                "} accept\n");
     buf_addf(b, "    tcp dport %d accept\n", MANAGER_PORT);
     json_array_foreach(allow, i, v)
     {

@@ -1,5 +1,6 @@
 /*
- * Who this node is: user data from the cloud, a key of its own, a certificate from the director for its token.
+ * Who this node is: user data from the cloud, a key of its own, a certificate from the director for its
+ * token.
  */
 #include <errno.h>
 
@@ -81,14 +82,16 @@ int identity_director(struct agent *a, struct wire **ret, struct err *e)
 
 static int make_csr(const struct agent *a, char **ret, struct err *e)
 {
-    struct tls_name name = {.kind = str_eq(a->kind, "manager") ? TLS_MANAGER : TLS_AGENT, .node = a->node, .app = a->app};
+    struct tls_name name = {
+        .kind = str_eq(a->kind, "manager") ? TLS_MANAGER : TLS_AGENT, .node = a->node, .app = a->app};
     (void)str_copy(name.installation, sizeof name.installation, a->installation);
     _cleanup_free_ char *dns = tls_name_text(&name);
     return tls_csr_new(a->key_pem, dns, ret, e);
 }
 
 /* Sends body, stores and takes the certificate of the answer. */
-static int fetch_certificate(struct agent *a, struct wire *c, const char *path, const json_t *body, struct err *e)
+static int fetch_certificate(struct agent *a, struct wire *c, const char *path, const json_t *body,
+                             struct err *e)
 {
     _cleanup_json_ json_t *answer = NULL;
     struct http_call call = {.method = "POST", .path = path, .body = body};
@@ -121,7 +124,8 @@ static int ask_certificate(struct agent *a, struct err *e)
     if (r < 0) {
         return r;
     }
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:s, s:s}", "node", (json_int_t)a->node, "token", a->token, "csr", csr);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:I, s:s, s:s}", "node", (json_int_t)a->node, "token", a->token, "csr", csr);
     return fetch_certificate(a, c, "/node/v1/enrol", body, e);
 }
 

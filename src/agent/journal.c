@@ -129,7 +129,8 @@ static bool journal_room(struct journal *j)
     return j->n < JOURNAL_MAX;
 }
 
-static int journal_add(struct journal *j, const char *id, const char *kind, enum cmd_state state, struct err *e)
+static int journal_add(struct journal *j, const char *id, const char *kind, enum cmd_state state,
+                       struct err *e)
 {
     struct entry x = {.state = state};
     if (journal_find(j, id)) {

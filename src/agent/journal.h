@@ -1,7 +1,8 @@
 /*
  * What must not happen twice (K rules): an entry for each command, on disk before its script starts.
  *
- * After a crash of the agent or the node an entry that says RUNNING becomes STOPPED -1: it is never run again.
+ * After a crash of the agent or the node an entry that says RUNNING becomes STOPPED -1: it is never run
+ * again.
  */
 #pragma once
 
@@ -17,8 +18,8 @@ void journal_close(struct journal *j);
 /* CMD_NONE for an unknown id. */
 enum cmd_state journal_state(struct journal *j, const char *id, int *ret_rc);
 /* Durable when it returns 0. An id that is there already: ERR_EXISTS. state: CMD_RUNNING or CMD_REFUSED. */
-int journal_begin(struct journal *j, const char *id, const char *kind, enum cmd_state state, struct err *e)
-    WARN_UNUSED;
+int journal_begin(struct journal *j, const char *id, const char *kind, enum cmd_state state,
+                  struct err *e) WARN_UNUSED;
 int journal_end(struct journal *j, const char *id, int rc, struct err *e) WARN_UNUSED;
 /* The newest CMDS_MAX entries as in a report: [{id, state, rc}]. Caller owns. */
 json_t *journal_report(struct journal *j);

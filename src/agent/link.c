@@ -1,6 +1,6 @@
 /*
- * What the agent says and hears: long poll and prompt reports to its manager, heartbeats to the director, who also
- * says where the manager is.
+ * What the agent says and hears: long poll and prompt reports to its manager, heartbeats to the director, who
+ * also says where the manager is.
  */
 #include <time.h>
 
@@ -90,21 +90,26 @@ static void answer_query(struct agent *a, struct wire *c, const json_t *query)
     _cleanup_err_ struct err e = {0};
     int r = logs_tail(a, json_str(query, "name", ""), (int)json_int(query, "lines", 100), &text, &e);
     bool plain = r >= 0 && (!text.data || str_is_utf8(text.data));
-    const char *said = r < 0 ? e.message : plain ? (text.data ? text.data : "") : "the log has bytes that are no text";
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:s}", "id", (json_int_t)json_int(query, "id", 0),
-                                            plain ? "text" : "error", said);
+    const char *said = r < 0   ? e.message
+                       : plain ? (text.data ? text.data : "")
+                               : "the log has bytes that are no text";
+    _cleanup_json_ json_t *body =
+        json_pack("{s:I, s:s}", "id", (json_int_t)json_int(query, "id", 0), plain ? "text" : "error", said);
     struct http_call call = {.method = "POST", .path = "/agent/v1/answer", .body = body};
     (void)!wire_do(c, &call, NULL, NULL, NULL);
 }
 
 static int exchange(struct agent *a, struct wire *c, bool poll, int64_t *echo, struct err *e)
 {
-    _cleanup_json_ json_t *body = json_pack("{s:o, s:I}", "report", report_make(a), "echo", (json_int_t)*echo);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:o, s:I}", "report", report_make(a), "echo", (json_int_t)*echo);
     _cleanup_json_ json_t *answer = NULL;
     if (poll) {
         json_object_set_new(body, "wait_ms", json_integer(POLL_WAIT_MS));
     }
-    struct http_call call = {.method = "POST", .path = poll ? "/agent/v1/poll" : "/agent/v1/report", .body = body,
+    struct http_call call = {.method = "POST",
+                             .path = poll ? "/agent/v1/poll" : "/agent/v1/report",
+                             .body = body,
                              .timeout_ms = POLL_WAIT_MS + 5000};
     int r = wire_do(c, &call, NULL, &answer, e);
     if (r < 0) {
@@ -136,8 +141,11 @@ static struct wire *dial_manager(struct agent *a, char *ret_to, size_t size, int
         *ret_rev = a->cert_rev;
         const char *port = strrchr(a->manager_address, ':');
         _cleanup_free_ char *url = str_printf("https://%s%s", a->manager_name, port ? port : ":9997");
-        const struct http_client_config config = {.url = url, .connect_to = a->manager_address, .ca_pem = a->ca,
-                                                  .key_pem = a->key_pem, .cert_pem = a->cert_pem,
+        const struct http_client_config config = {.url = url,
+                                                  .connect_to = a->manager_address,
+                                                  .ca_pem = a->ca,
+                                                  .key_pem = a->key_pem,
+                                                  .cert_pem = a->cert_pem,
                                                   .connect_timeout_ms = 3000};
         if (wire_new(&config, a->stop_fd, &c, &e) < 0) { /* does not dial yet */
             log_warn(&here, "%s", e.message);
@@ -235,7 +243,8 @@ static int beat(struct agent *a, struct wire *c, struct err *e)
 {
     _cleanup_json_ json_t *body = json_pack("{s:I}", "boot", (json_int_t)a->boot);
     _cleanup_json_ json_t *answer = NULL;
-    struct http_call call = {.method = "POST", .path = "/node/v1/heartbeat", .body = body, .timeout_ms = 10000};
+    struct http_call call = {
+        .method = "POST", .path = "/node/v1/heartbeat", .body = body, .timeout_ms = 10000};
     int r = wire_do(c, &call, NULL, &answer, e);
     const json_t *manager = json_object_get(answer, "manager");
     if (r < 0 || !json_is_object(manager)) {

@@ -1,5 +1,6 @@
 /*
- * conpaas-agent: first process of a node.  Enrols, brings back what the last document says, then serves its manager.
+ * conpaas-agent: first process of a node.  Enrols, brings back what the last document says, then serves its
+ * manager.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,17 +29,21 @@ struct arguments {
 
 static int usage(FILE *out)
 {
-    fprintf(out, "Usage: conpaas-agent [--user-data FILE] [--state-dir DIR] [--code-root DIR] [--run-root DIR] "
-                 "[--log-dir DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
+    fprintf(out,
+            "Usage: conpaas-agent [--user-data FILE] [--state-dir DIR] [--code-root DIR] [--run-root DIR] "
+            "[--log-dir DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
     return out == stdout ? 0 : 2;
 }
 
 static int read_arguments(int argc, char **argv, struct arguments *x)
 {
     static const struct option options[] = {
-        {"user-data", required_argument, NULL, 'u'}, {"state-dir", required_argument, NULL, 's'},
-        {"code-root", required_argument, NULL, 'c'}, {"run-root", required_argument, NULL, 'r'},
-        {"log-dir", required_argument, NULL, 'l'},   {"help", no_argument, NULL, 'h'},
+        {"user-data", required_argument, NULL, 'u'},
+        {"state-dir", required_argument, NULL, 's'},
+        {"code-root", required_argument, NULL, 'c'},
+        {"run-root", required_argument, NULL, 'r'},
+        {"log-dir", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -90,7 +95,8 @@ struct orphan {
     int64_t seen_ms;
 };
 
-/* Children of others that ended up with us. Our own are waited for by those who started them: they get time. */
+/* Children of others that ended up with us. Our own are waited for by those who started them: they get time.
+ */
 static void reap(struct agent *a, struct orphan *o)
 {
     siginfo_t info = {0};
@@ -150,8 +156,8 @@ static bool enrol(struct agent *a, const sigset_t *set)
 /* The built-in document of a manager's node. */
 static json_t *manager_document(void)
 {
-    return json_pack("{s:{s:{s:b, s:[{s:s, s:s}]}}, s:[]}", "roles", "manager", "drain", 0, "engines", "engine", "manager",
-                     "name", "manager", "allow");
+    return json_pack("{s:{s:{s:b, s:[{s:s, s:s}]}}, s:[]}", "roles", "manager", "drain", 0, "engines",
+                     "engine", "manager", "name", "manager", "allow");
 }
 
 static void bring_back(struct agent *a)
@@ -188,7 +194,8 @@ static int open_agent(struct agent *a, const struct arguments *x, struct err *e)
     return r < 0 ? r : journal_open(journal, &a->journal, e);
 }
 
-/* Before the first connection: one that was made before the kernel tracks connections is cut by the first rules. */
+/* Before the first connection: one that was made before the kernel tracks connections is cut by the first
+ * rules. */
 static void close_ports(void)
 {
     _cleanup_err_ struct err e = {0};
@@ -232,8 +239,8 @@ static int run(struct agent *a, const sigset_t *set, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct arguments x = {"/etc/conpaas/user-data.json", "/var/lib/conpaas", "/var/lib/conpaas/code", "/run/conpaas",
-                          "/var/log/conpaas"};
+    struct arguments x = {"/etc/conpaas/user-data.json", "/var/lib/conpaas", "/var/lib/conpaas/code",
+                          "/run/conpaas", "/var/log/conpaas"};
     static struct agent a;
     _cleanup_err_ struct err e = {0};
     sigset_t set;

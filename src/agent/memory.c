@@ -1,5 +1,6 @@
 /*
- * What an agent must remember: how often it has started, what it has promised, the accepted and the applied document.
+ * What an agent must remember: how often it has started, what it has promised, the accepted and the applied
+ * document.
  */
 #include "agent/agent.h"
 #include "base/fs.h"
@@ -26,8 +27,8 @@ int memory_document(struct agent *a, const char *name, const json_t *document, s
 
 int memory_promise(struct agent *a, struct err *e)
 {
-    _cleanup_json_ json_t *j = json_pack("{s:I, s:I}", "boot", (json_int_t)a->boot, "promised",
-                                         (json_int_t)a->fence.promised);
+    _cleanup_json_ json_t *j =
+        json_pack("{s:I, s:I}", "boot", (json_int_t)a->boot, "promised", (json_int_t)a->fence.promised);
     return memory_document(a, "promise", j, e);
 }
 

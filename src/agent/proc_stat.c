@@ -22,8 +22,10 @@ static bool stat_one(const char *pid, pid_t session, struct stat_sum *sum)
     }
     const char *p = strrchr(text.data, ')'); /* the name before it may hold anything */
     long long own_session = 0, utime = 0, stime = 0, rss = 0;
-    if (!p || sscanf(p + 1, " %*c %*d %*d %lld %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %*d %*d %*u %*u %lld",
-                     &own_session, &utime, &stime, &rss) != 4) {
+    if (!p ||
+        sscanf(p + 1,
+               " %*c %*d %*d %lld %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %*d %*d %*u %*u %lld",
+               &own_session, &utime, &stime, &rss) != 4) {
         return false;
     }
     if (session == 0 || own_session == session) {

@@ -4,8 +4,8 @@
 #include "agent/agent.h"
 #include "agent/proc_stat.h"
 
-/* A role is as healthy as the worst of its engines; words in the order of enum health are from good to bad but for
- * starting. */
+/* A role is as healthy as the worst of its engines; words in the order of enum health are from good to bad
+ * but for starting. */
 static int badness(enum health h)
 {
     switch (h) {
@@ -26,7 +26,8 @@ struct role_view {
     bool drained;
 };
 
-static void look_at_role(const struct agent *a, const char *role, struct engine_status *st, struct role_view *v)
+static void look_at_role(const struct agent *a, const char *role, struct engine_status *st,
+                         struct role_view *v)
 {
     for (int i = 0; i < a->n_engines; i++) {
         if (!str_eq(a->engines[i].role, role)) {
@@ -52,8 +53,9 @@ static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
             view.health = HEALTH_BAD;
         }
         look_at_role(a, role, st, &view);
-        json_object_set_new(health, role,
-                            json_pack("{s:s, s:s}", "state", health_to_str(view.health), "why", view.why ? view.why : ""));
+        json_object_set_new(
+            health, role,
+            json_pack("{s:s, s:s}", "state", health_to_str(view.health), "why", view.why ? view.why : ""));
         if (view.drained && json_flag(v, "drain", false)) {
             json_array_append_new(drained, json_string(role));
         }
@@ -81,9 +83,10 @@ static json_t *probes(const struct agent *a)
     json_t *list = json_array();
     for (int i = 0; i < a->n_probes; i++) {
         const struct probe_result *p = &a->probes[i];
-        json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:s}", "version", (json_int_t)p->version, "op",
-                                              (json_int_t)p->op, "ok", p->ok, "evidence",
-                                              str_is_utf8(p->evidence) ? p->evidence : "output that is no text"));
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I, s:b, s:s}", "version", (json_int_t)p->version, "op",
+                                        (json_int_t)p->op, "ok", p->ok, "evidence",
+                                        str_is_utf8(p->evidence) ? p->evidence : "output that is no text"));
     }
     return list;
 }
@@ -113,12 +116,13 @@ json_t *report_make(struct agent *a)
     const json_t *core = json_object_get(a->applied, "core");
     json_t *r = json_pack("{s:I, s:I, s:I, s:{s:I, s:I}, s:b, s:i, s:o}", "boot", (json_int_t)a->boot, "n",
                           (json_int_t)++a->n, "promised", (json_int_t)a->fence.promised, "done", "epoch",
-                          (json_int_t)a->done_epoch, "seq", (json_int_t)a->done_seq, "busy", a->busy, "refusals",
-                          a->refusals, "applied", core ? json_deep_copy(core) : json_object());
+                          (json_int_t)a->done_epoch, "seq", (json_int_t)a->done_seq, "busy", a->busy,
+                          "refusals", a->refusals, "applied", core ? json_deep_copy(core) : json_object());
     if (a->refused.seq != 0) {
         json_object_set_new(r, "refused",
-                            json_pack("{s:I, s:b, s:s, s:o}", "seq", (json_int_t)a->refused.seq, "own", a->refused.own,
-                                      "why", a->refused.why, "content", json_deep_copy(a->refused.core)));
+                            json_pack("{s:I, s:b, s:s, s:o}", "seq", (json_int_t)a->refused.seq, "own",
+                                      a->refused.own, "why", a->refused.why, "content",
+                                      json_deep_copy(a->refused.core)));
     }
     add_roles(a, st, r);
     add_progress(a, st, r);

@@ -22,7 +22,11 @@ static int fetch(struct agent *a, const char *sha256, int64_t size, int fd, stru
         return r;
     }
     _cleanup_free_ char *path = str_printf("/node/v1/artifacts/%s", sha256);
-    struct http_call call = {.method = "GET", .path = path, .timeout_ms = 300000, .out_fd = fd, .use_out_fd = true,
+    struct http_call call = {.method = "GET",
+                             .path = path,
+                             .timeout_ms = 300000,
+                             .out_fd = fd,
+                             .use_out_fd = true,
                              .max_answer = size};
     return wire_do(c, &call, NULL, NULL, e);
 }
@@ -55,7 +59,8 @@ static char *unpack_program(void)
 
 static int run_unpack(int fd, const char *dir, uid_t uid, gid_t gid, struct err *e)
 {
-    _cleanup_free_ char *program = unpack_program(), *user = str_printf("%u", uid), *group = str_printf("%u", gid);
+    _cleanup_free_ char *program = unpack_program(), *user = str_printf("%u", uid),
+                        *group = str_printf("%u", gid);
     _cleanup_buf_ struct buf out = {0};
     const char *const argv[] = {program, dir, user, group, NULL};
     const struct proc_spec spec = {.argv = argv, .in = fd, .out = -1, .err = -1};
@@ -143,8 +148,8 @@ static bool listed(const json_t *document, int64_t version)
 }
 
 /* Calls f for every complete version below the service's directory. */
-static void each_version(struct agent *a, int64_t service, void (*f)(void *arg, const char *path, int64_t version),
-                         void *arg)
+static void each_version(struct agent *a, int64_t service,
+                         void (*f)(void *arg, const char *path, int64_t version), void *arg)
 {
     _cleanup_free_ char *root = str_printf("%s/%lld", a->code_root, (long long)service);
     DIR *d = opendir(root);

@@ -1,6 +1,6 @@
 /*
- * Text pages of libraries are private mappings of files that nobody writes to, so dropping them loses nothing; what
- * the next call needs comes back from the page cache with minor faults (some 30 to 60 a call).
+ * Text pages of libraries are private mappings of files that nobody writes to, so dropping them loses
+ * nothing; what the next call needs comes back from the page cache with minor faults (some 30 to 60 a call).
  */
 #include "agent/trim.h"
 

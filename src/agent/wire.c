@@ -1,5 +1,6 @@
 /*
- * Connection and calls.  The socket does not block; every wait has the call's deadline and the stop descriptor.
+ * Connection and calls.  The socket does not block; every wait has the call's deadline and the stop
+ * descriptor.
  */
 #include "agent/wire.h"
 
@@ -285,7 +286,8 @@ int wire_parse_head(const char *text, size_t len, struct wire_head *ret, struct 
     return 0;
 }
 
-static int wire_read_head(struct wire *w, struct buf *in, struct wire_head *ret, int64_t deadline, struct err *e)
+static int wire_read_head(struct wire *w, struct buf *in, struct wire_head *ret, int64_t deadline,
+                          struct err *e)
 {
     for (;;) {
         const char *end = in->len ? memmem(in->data, in->len, "\r\n\r\n", 4) : NULL;
@@ -335,7 +337,8 @@ static int wire_put(struct wire_sink *s, const char *p, size_t n, struct err *e)
 }
 
 /* Moves n bytes of the stream (what is left in `in` first) into the sink. */
-static int wire_move(struct wire *w, struct buf *in, int64_t n, struct wire_sink *s, int64_t deadline, struct err *e)
+static int wire_move(struct wire *w, struct buf *in, int64_t n, struct wire_sink *s, int64_t deadline,
+                     struct err *e)
 {
     while (n > 0) {
         if (in->len == 0) {
@@ -427,8 +430,8 @@ static int wire_error(int status, const json_t *body, struct err *e)
 static void wire_request(const struct wire *w, const struct http_call *call, struct buf *out)
 {
     _cleanup_free_ char *text = call->body ? json_text(call->body) : NULL;
-    buf_addf(out, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: conpaas-agent/" CONPAAS_VERSION "\r\n", call->method,
-             call->path, w->name);
+    buf_addf(out, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: conpaas-agent/" CONPAAS_VERSION "\r\n",
+             call->method, call->path, w->name);
     if (text) {
         buf_addf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", strlen(text));
         buf_adds(out, text);
@@ -450,14 +453,15 @@ static int wire_exchange(struct wire *w, const struct http_call *call, const str
     }
     w->used = true;
     bool to_file = call->use_out_fd && ret_head->status < 300;
-    struct wire_sink s = {.text = text, .fd = to_file ? call->out_fd : -1,
+    struct wire_sink s = {.text = text,
+                          .fd = to_file ? call->out_fd : -1,
                           .max = call->max_answer ? call->max_answer : WIRE_ANSWER_MAX};
     r = wire_read_body(w, &in, ret_head, &s, deadline, e);
     return r < 0 ? (w->used = false, r) : 0;
 }
 
-static int wire_attempt(struct wire *w, const struct http_call *call, struct wire_head *head, struct buf *text,
-                        int64_t deadline, struct err *e)
+static int wire_attempt(struct wire *w, const struct http_call *call, struct wire_head *head,
+                        struct buf *text, int64_t deadline, struct err *e)
 {
     _cleanup_buf_ struct buf request = {0};
     wire_request(w, call, &request);

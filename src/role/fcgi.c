@@ -21,7 +21,8 @@ void fcgi_answer_done(struct fcgi_answer *a)
 
 static void fcgi_record(struct buf *b, int type, const void *p, size_t n)
 {
-    const unsigned char head[FCGI_HEAD] = {1, (unsigned char)type, 0, 1, (unsigned char)(n >> 8), (unsigned char)n};
+    const unsigned char head[FCGI_HEAD] = {1, (unsigned char)type,     0,
+                                           1, (unsigned char)(n >> 8), (unsigned char)n};
     buf_add(b, head, sizeof(head));
     buf_add(b, p, n);
 }
@@ -79,7 +80,8 @@ static void fcgi_keep(struct buf *b, const char *p, size_t n, size_t max)
     buf_add(b, p, n < room ? n : room);
 }
 
-static int fcgi_receive(int fd, size_t max, int64_t deadline, struct buf *out, struct buf *errors, struct err *e)
+static int fcgi_receive(int fd, size_t max, int64_t deadline, struct buf *out, struct buf *errors,
+                        struct err *e)
 {
     _cleanup_free_ char *content = xmalloc(FCGI_RECORD_MAX + 256);
     for (;;) {

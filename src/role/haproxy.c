@@ -1,6 +1,6 @@
 /*
- * Drivers "haproxy" and "relay".  Files first, then the running process: when anything of the latter fails, the files
- * are right and a reload makes it so.
+ * Drivers "haproxy" and "relay".  Files first, then the running process: when anything of the latter fails,
+ * the files are right and a reload makes it so.
  */
 #include "role/haproxy.h"
 
@@ -14,7 +14,7 @@
 #include "role/paths.h"
 
 #define RELOAD_AGAIN_MS 3000 /* longer than a reload takes */
-#define START_MS 5000 /* until a fresh haproxy answers */
+#define START_MS 5000        /* until a fresh haproxy answers */
 
 /* What the files, and with them the running process, say. */
 struct haproxy_state {
@@ -58,7 +58,8 @@ static int haproxy_write_config(struct role_engine *r, const struct buf *text, b
     return rc < 0 ? rc : haproxy_write(r, "haproxy.cfg", text, e);
 }
 
-static int haproxy_path_table(struct role_engine *r, const struct haproxy_want *w, struct buf *out, struct err *e)
+static int haproxy_path_table(struct role_engine *r, const struct haproxy_want *w, struct buf *out,
+                              struct err *e)
 {
     for (int i = 0; i < w->versions.n; i++) {
         int rc = paths_add(out, r->code_dir, w->versions.at[i], e);
@@ -70,15 +71,17 @@ static int haproxy_path_table(struct role_engine *r, const struct haproxy_want *
     return 0;
 }
 
-static int haproxy_set_value(const char *socket, const char *map, const char *key, int64_t value, struct err *e)
+static int haproxy_set_value(const char *socket, const char *map, const char *key, int64_t value,
+                             struct err *e)
 {
     _cleanup_free_ char *command = str_printf("set map %s %s %lld", map, key, (long long)value);
     return haproxy_do(socket, command, NULL, e);
 }
 
-/* New targets, then the end of those that are not named any more, and only then the version: whoever is still named
- * has both versions, whoever leaves may lack the new one. */
-static int haproxy_go_live(struct role_engine *r, const struct haproxy_want *w, const struct buf *paths, struct err *e)
+/* New targets, then the end of those that are not named any more, and only then the version: whoever is still
+ * named has both versions, whoever leaves may lack the new one. */
+static int haproxy_go_live(struct role_engine *r, const struct haproxy_want *w, const struct buf *paths,
+                           struct err *e)
 {
     struct haproxy_state *s = state_of(r);
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
@@ -107,7 +110,8 @@ static int haproxy_write_maps(struct role_engine *r, const struct haproxy_want *
     return rc < 0 ? rc : haproxy_write(r, "values.map", &values, e);
 }
 
-static int haproxy_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
+static int haproxy_configure(struct role_engine *r, const json_t *section, enum role_change *ret,
+                             struct err *e)
 {
     struct haproxy_want w;
     struct haproxy_state *s = state_of(r);
@@ -118,7 +122,8 @@ static int haproxy_configure(struct role_engine *r, const json_t *section, enum 
         return rc;
     }
     _cleanup_free_ char *fixed = xstrdup(config.data);
-    bool same = str_eq(fixed, s->fixed), same_paths = same && section_versions_equal(&s->versions, &w.versions);
+    bool same = str_eq(fixed, s->fixed),
+         same_paths = same && section_versions_equal(&s->versions, &w.versions);
     haproxy_config_servers(&haproxy_php, &w.backend, &config);
     haproxy_config_servers(&haproxy_web, &w.web, &config);
     rc = same_paths ? 0 : haproxy_path_table(r, &w, &paths, e);
@@ -180,7 +185,8 @@ static int haproxy_reload(struct role_engine *r, struct err *e)
     }
     int64_t told = 0;
     for (int64_t end = clock_mono_ms() + 15000; clock_mono_ms() < end;) {
-        if (clock_mono_ms() - told > RELOAD_AGAIN_MS) { /* a master that is reloading already drops the signal */
+        if (clock_mono_ms() - told >
+            RELOAD_AGAIN_MS) { /* a master that is reloading already drops the signal */
             told = clock_mono_ms();
             if (kill(r->pid, SIGUSR2) != 0) {
                 return err_errno(e, errno, "cannot tell haproxy to reload");

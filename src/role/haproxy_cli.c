@@ -199,7 +199,8 @@ void haproxy_server_name(const struct section_target *t, char ret[HAPROXY_NAME_M
     snprintf(ret, HAPROXY_NAME_MAX, "n%lld-%s-%d", (long long)t->id, t->address, t->port);
 }
 
-static const struct haproxy_server *cli_find(const struct haproxy_servers *all, const char *backend, const char *name)
+static const struct haproxy_server *cli_find(const struct haproxy_servers *all, const char *backend,
+                                             const char *name)
 {
     for (int i = 0; i < all->n; i++) {
         if (str_eq(all->at[i].backend, backend) && str_eq(all->at[i].name, name)) {
@@ -209,7 +210,8 @@ static const struct haproxy_server *cli_find(const struct haproxy_servers *all, 
     return NULL;
 }
 
-/* Ready at once and, if believed, healthy: the planner names only what its agent called healthy; checks go on. */
+/* Ready at once and, if believed, healthy: the planner names only what its agent called healthy; checks go
+ * on. */
 static int cli_enable(const char *socket, const struct haproxy_backend *b, const char *name, struct err *e)
 {
     static const char *const steps[][2] = {
@@ -231,8 +233,8 @@ static int cli_add(const char *socket, const struct haproxy_backend *b, const st
     _cleanup_buf_ struct buf command = {0};
     haproxy_server_name(t, name);
     if (!known) {
-        buf_addf(&command, "add server %s/%s %s:%d weight %d %s", b->name, name, t->address, t->port, t->weight,
-                 b->options);
+        buf_addf(&command, "add server %s/%s %s:%d weight %d %s", b->name, name, t->address, t->port,
+                 t->weight, b->options);
         int r = haproxy_do(socket, command.data, "New server registered", e);
         if (r < 0) {
             return r;
@@ -259,8 +261,8 @@ static bool cli_wanted(const struct section_targets *want, const char *name)
     return false;
 }
 
-int haproxy_sync_servers(const char *socket, const struct haproxy_backend *b, const struct section_targets *want,
-                         int *ret_left, struct err *e)
+int haproxy_sync_servers(const char *socket, const struct haproxy_backend *b,
+                         const struct section_targets *want, int *ret_left, struct err *e)
 {
     _cleanup_free_ struct haproxy_servers *all = xcalloc(1, sizeof(*all));
     int r = haproxy_list(socket, all, e);
@@ -293,7 +295,8 @@ int haproxy_sweep(const char *socket, struct err *e)
     int left = 0;
     for (int i = 0; i < all->n; i++) {
         if (all->at[i].maint) {
-            _cleanup_free_ char *command = str_printf("del server %s/%s", all->at[i].backend, all->at[i].name);
+            _cleanup_free_ char *command =
+                str_printf("del server %s/%s", all->at[i].backend, all->at[i].name);
             left += haproxy_do(socket, command, "Server deleted", NULL) < 0;
         }
     }

@@ -1,7 +1,8 @@
 /*
  * haproxy.cfg: the routing rules of web hosting (first match):
  *   hidden name -> 404; file -> web; script (with PATH_INFO) -> PHP; directory without slash -> redirect;
- *   directory with index.html -> web, with index.php -> PHP; /index.php?q=URL if the version has it; 404 of web.
+ *   directory with index.html -> web, with index.php -> PHP; /index.php?q=URL if the version has it; 404 of
+ * web.
  *
  * The backends are written last, and their servers behind them, so that the fixed part is one text.
  */
@@ -22,9 +23,10 @@ struct want_text {
     bool front, drain;
     json_t *versions, *targets;
 };
-#define WANT(n, k, member, need, lo, hi)                                                                              \
-    {                                                                                                                 \
-        .name = n, .kind = k, .offset = offsetof(struct want_text, member), .required = need, .min = lo, .max = hi    \
+#define WANT(n, k, member, need, lo, hi)                                                                     \
+    {                                                                                                        \
+        .name = n, .kind = k, .offset = offsetof(struct want_text, member), .required = need, .min = lo,     \
+        .max = hi                                                                                            \
     }
 static const struct json_field want_fields[] = {
     WANT("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -76,9 +78,10 @@ struct relay_text {
     int64_t port;
     json_t *targets;
 };
-#define RELAY(n, k, member, need, lo, hi)                                                                             \
-    {                                                                                                                 \
-        .name = n, .kind = k, .offset = offsetof(struct relay_text, member), .required = need, .min = lo, .max = hi   \
+#define RELAY(n, k, member, need, lo, hi)                                                                    \
+    {                                                                                                        \
+        .name = n, .kind = k, .offset = offsetof(struct relay_text, member), .required = need, .min = lo,    \
+        .max = hi                                                                                            \
     }
 static const struct json_field relay_fields[] = {
     RELAY("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -121,26 +124,25 @@ static const char config_global[] =
     "    tune.maxrewrite 4096\n"
     "\n";
 
-static const char config_defaults[] =
-    "defaults\n"
-    "    mode http\n"
-    "    log global\n"
-    "    option dontlognull\n"
-    "    option redispatch 1\n"
-    "    option idle-close-on-response\n"
-    "    option srvtcpka\n"
-    "    srvtcpka-idle 5s\n"
-    "    srvtcpka-intvl 2s\n"
-    "    srvtcpka-cnt 3\n"
-    "    retries 3\n"
-    "    timeout connect 2s\n"
-    "    timeout check 2s\n"
-    "    timeout queue 30s\n"
-    "    timeout client 120s\n"
-    "    timeout server 120s\n"
-    "    timeout http-request 30s\n"
-    "    timeout http-keep-alive 15s\n"
-    "\n";
+static const char config_defaults[] = "defaults\n"
+                                      "    mode http\n"
+                                      "    log global\n"
+                                      "    option dontlognull\n"
+                                      "    option redispatch 1\n"
+                                      "    option idle-close-on-response\n"
+                                      "    option srvtcpka\n"
+                                      "    srvtcpka-idle 5s\n"
+                                      "    srvtcpka-intvl 2s\n"
+                                      "    srvtcpka-cnt 3\n"
+                                      "    retries 3\n"
+                                      "    timeout connect 2s\n"
+                                      "    timeout check 2s\n"
+                                      "    timeout queue 30s\n"
+                                      "    timeout client 120s\n"
+                                      "    timeout server 120s\n"
+                                      "    timeout http-request 30s\n"
+                                      "    timeout http-keep-alive 15s\n"
+                                      "\n";
 
 /* Client, user, time, request, status, bytes, upstream, referer, agent, epoch.ms, duration in ms. */
 static const char config_log[] =
@@ -167,20 +169,25 @@ static const char config_rules[] =
     "    http-request set-var(txn.script) var(txn.p) if { var(txn.kind) -m str p }\n"
     "    # /script.php/more: the script, and PATH_INFO\n"
     "    acl unknown var(txn.kind) -m str none\n"
-    "    http-request set-var(txn.cut) \"var(txn.p),regsub('([.]php)/.*','\\\\1')\" if unknown { var(txn.p) -m sub .php/ }\n"
+    "    http-request set-var(txn.cut) \"var(txn.p),regsub('([.]php)/.*','\\\\1')\" if unknown { var(txn.p) "
+    "-m sub .php/ }\n"
     "    http-request set-var-fmt(txn.key) /%[var(txn.v)]%[var(txn.cut)] if { var(txn.cut) -m found }\n"
-    "    http-request set-var(txn.cutkind) var(txn.key),url_enc,map_str($P,none) if { var(txn.cut) -m found }\n"
-    "    http-request set-var(txn.info) \"var(txn.p),regsub('^.*?[.]php(/.*)','\\\\1')\" if { var(txn.cutkind) -m str p }\n"
+    "    http-request set-var(txn.cutkind) var(txn.key),url_enc,map_str($P,none) if { var(txn.cut) -m found "
+    "}\n"
+    "    http-request set-var(txn.info) \"var(txn.p),regsub('^.*?[.]php(/.*)','\\\\1')\" if { "
+    "var(txn.cutkind) -m str p }\n"
     "    http-request set-var(txn.script) var(txn.cut) if { var(txn.info) -m found }\n"
     "    http-request set-var(txn.kind) str(p) if { var(txn.info) -m found }\n"
     "    # directories\n"
-    "    http-request redirect code 301 location %[path,regsub(/+,/,g)]/?%[query] if { var(txn.kind) -m str d } "
+    "    http-request redirect code 301 location %[path,regsub(/+,/,g)]/?%[query] if { var(txn.kind) -m str "
+    "d } "
     "{ query -m len gt 0 }\n"
     "    http-request redirect code 301 location %[path,regsub(/+,/,g)]/ if { var(txn.kind) -m str d }\n"
     "    http-request set-path %[path]index.html if { var(txn.kind) -m str h }\n"
     "    http-request set-var-fmt(txn.script) %[var(txn.p)]index.php if { var(txn.kind) -m str i }\n"
     "    # front controller\n"
-    "    http-request set-var-fmt(txn.key) /%[var(txn.v)]/index.php if unknown { str(front),map_str($V,0) -m str 1 }\n"
+    "    http-request set-var-fmt(txn.key) /%[var(txn.v)]/index.php if unknown { str(front),map_str($V,0) -m "
+    "str 1 }\n"
     "    http-request set-var(txn.front) var(txn.key),url_enc,map_str($P,none) if unknown "
     "{ str(front),map_str($V,0) -m str 1 }\n"
     "    acl front var(txn.front) -m str p\n"
@@ -248,7 +255,9 @@ static void config_expand(const struct role_engine *r, const char *text, struct 
 
 static int config_check_paths(const struct role_engine *r, struct err *e)
 {
-    const char *bad = !quote_is_plain(r->run_dir) ? r->run_dir : !quote_is_plain(r->code_dir) ? r->code_dir : NULL;
+    const char *bad = !quote_is_plain(r->run_dir)    ? r->run_dir
+                      : !quote_is_plain(r->code_dir) ? r->code_dir
+                                                     : NULL;
     return bad ? err_set(e, ERR_INTERNAL, "the directory \"%s\" is no plain word", bad) : 0;
 }
 
@@ -264,7 +273,8 @@ static void config_head(const struct role_engine *r, struct buf *out)
     }
 }
 
-int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want *w, struct buf *out, struct err *e)
+int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want *w, struct buf *out,
+                         struct err *e)
 {
     int rc = config_check_paths(r, e);
     if (rc < 0) {
@@ -286,8 +296,8 @@ void haproxy_config_servers(const struct haproxy_backend *b, const struct sectio
     for (int i = 0; i < t->n; i++) {
         char name[HAPROXY_NAME_MAX];
         haproxy_server_name(&t->at[i], name);
-        buf_addf(out, "    server %s %s:%d weight %d %s\n", name, t->at[i].address, t->at[i].port, t->at[i].weight,
-                 b->options);
+        buf_addf(out, "    server %s %s:%d weight %d %s\n", name, t->at[i].address, t->at[i].port,
+                 t->at[i].weight, b->options);
     }
 }
 
@@ -297,7 +307,8 @@ void haproxy_config_values(const struct haproxy_want *w, struct buf *out)
              (long long)w->request_timeout_s * 1000, w->drain, w->front_controller);
 }
 
-int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, struct buf *out, struct err *e)
+int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, struct buf *out,
+                       struct err *e)
 {
     if (!quote_is_plain(r->run_dir)) {
         return err_set(e, ERR_INTERNAL, "the directory \"%s\" is no plain word", r->run_dir);
@@ -305,13 +316,16 @@ int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, 
     _cleanup_buf_ struct buf auth = {0};
     buf_addf(&auth, "*2\r\n$4\r\nAUTH\r\n$%zu\r\n%s\r\n", strlen(w->password), w->password);
     config_head(r, out);
-    buf_adds(out, "defaults\n    mode tcp\n    timeout connect 1s\n    timeout check 1s\n    timeout client 1h\n"
-                  "    timeout server 1h\n    option redispatch 1\n    retries 3\n\n");
-    buf_addf(out, "frontend entry\n    bind 127.0.0.1:%lld\n    default_backend redis\n\n", (long long)w->port);
-    buf_adds(out, "backend redis\n    balance roundrobin\n"
-                  "    # should two call themselves primary for a moment, all connections go to the same one\n"
-                  "    stick-table type integer size 16 expire 1d\n    stick on dst_port\n"
-                  "    option tcp-check\n    tcp-check connect\n    tcp-check send-binary ");
+    buf_adds(out,
+             "defaults\n    mode tcp\n    timeout connect 1s\n    timeout check 1s\n    timeout client 1h\n"
+             "    timeout server 1h\n    option redispatch 1\n    retries 3\n\n");
+    buf_addf(out, "frontend entry\n    bind 127.0.0.1:%lld\n    default_backend redis\n\n",
+             (long long)w->port);
+    buf_adds(out,
+             "backend redis\n    balance roundrobin\n"
+             "    # should two call themselves primary for a moment, all connections go to the same one\n"
+             "    stick-table type integer size 16 expire 1d\n    stick on dst_port\n"
+             "    option tcp-check\n    tcp-check connect\n    tcp-check send-binary ");
     quote_hex(out, auth.data);
     buf_adds(out, "\n    tcp-check expect string +OK\n    tcp-check send-binary ");
     quote_hex(out, "INFO replication\r\n");

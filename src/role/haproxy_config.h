@@ -28,10 +28,11 @@ int relay_want_read(const json_t *section, struct relay_want *ret, struct err *e
 extern const struct haproxy_backend haproxy_web, haproxy_php, haproxy_redis;
 
 /* Everything but servers: a change of it costs a reload. */
-int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want *w, struct buf *out, struct err *e)
-    WARN_UNUSED;
-void haproxy_config_servers(const struct haproxy_backend *b, const struct section_targets *t, struct buf *out);
+int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want *w, struct buf *out,
+                         struct err *e) WARN_UNUSED;
+void haproxy_config_servers(const struct haproxy_backend *b, const struct section_targets *t,
+                            struct buf *out);
 /* The map of single values: v (routed version), timeout, drain, front. */
 void haproxy_config_values(const struct haproxy_want *w, struct buf *out);
-int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, struct buf *out, struct err *e)
-    WARN_UNUSED;
+int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, struct buf *out,
+                       struct err *e) WARN_UNUSED;

@@ -30,7 +30,8 @@ static int local_wait(int fd, short events, int64_t deadline_ms, struct err *e)
     }
 }
 
-static int local_address(const struct local_addr *a, struct sockaddr_storage *ret, socklen_t *ret_len, struct err *e)
+static int local_address(const struct local_addr *a, struct sockaddr_storage *ret, socklen_t *ret_len,
+                         struct err *e)
 {
     *ret = (struct sockaddr_storage){0};
     if (a->path) {

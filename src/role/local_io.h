@@ -14,7 +14,8 @@ struct local_addr {
 /* Connected, non-blocking descriptor, or negative. deadline_ms: clock_mono_ms() at which it gives up. */
 int local_connect(const struct local_addr *a, int64_t deadline_ms, struct err *e) WARN_UNUSED;
 int local_send(int fd, const void *p, size_t n, int64_t deadline_ms, struct err *e) WARN_UNUSED;
-/* Reads what is there, waits for at least one byte: number of bytes, 0 at the end of the stream, or negative. */
+/* Reads what is there, waits for at least one byte: number of bytes, 0 at the end of the stream, or negative.
+ */
 int local_recv(int fd, void *p, size_t n, int64_t deadline_ms, struct err *e) WARN_UNUSED;
 /* Sends text, reads until the other side closes or max bytes are there. */
 int local_ask(const struct local_addr *a, const char *text, size_t max, int timeout_ms, struct buf *out,

@@ -7,7 +7,8 @@
 
 static const char *const manager_logs[] = {"-output.log", NULL};
 
-static int manager_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
+static int manager_configure(struct role_engine *r, const json_t *section, enum role_change *ret,
+                             struct err *e)
 {
     *ret = r->pid ? CHANGE_NONE : CHANGE_RESTART;
     return 0;

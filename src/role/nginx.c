@@ -17,14 +17,28 @@ struct nginx_want {
     json_t *versions;
 };
 static const struct json_field nginx_fields[] = {
-    {.name = "engine", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, engine), .required = true},
+    {.name = "engine",
+     .kind = JSON_F_STRING,
+     .offset = offsetof(struct nginx_want, engine),
+     .required = true},
     {.name = "name", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, name), .required = true},
     {.name = "bind", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, bind)},
-    {.name = "port", .kind = JSON_F_INT, .offset = offsetof(struct nginx_want, port), .required = true, .min = 1,
+    {.name = "port",
+     .kind = JSON_F_INT,
+     .offset = offsetof(struct nginx_want, port),
+     .required = true,
+     .min = 1,
      .max = 65535},
-    {.name = "service", .kind = JSON_F_INT, .offset = offsetof(struct nginx_want, service), .required = true, .min = 1,
+    {.name = "service",
+     .kind = JSON_F_INT,
+     .offset = offsetof(struct nginx_want, service),
+     .required = true,
+     .min = 1,
      .max = INT64_MAX},
-    {.name = "versions", .kind = JSON_F_ARRAY, .offset = offsetof(struct nginx_want, versions), .required = true},
+    {.name = "versions",
+     .kind = JSON_F_ARRAY,
+     .offset = offsetof(struct nginx_want, versions),
+     .required = true},
     {0},
 };
 
@@ -40,7 +54,8 @@ static const char nginx_template[] =
     "http {\n"
     "    include /etc/nginx/mime.types;\n"
     "    default_type application/octet-stream;\n"
-    "    log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent '\n"
+    "    log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent "
+    "'\n"
     "                     '- \"$http_referer\" \"$http_user_agent\" $msec $request_time';\n"
     "    access_log $L-access.log timed;\n"
     "    sendfile on;\n"

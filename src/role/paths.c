@@ -42,7 +42,9 @@ static int paths_subdir(struct paths *p, int dir, const char *name, int depth, s
 {
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
-        return errno == ENOTDIR || errno == ELOOP ? 0 : err_errno(e, errno, "cannot open %s/%s", p->at.data, name);
+        return errno == ENOTDIR || errno == ELOOP
+                   ? 0
+                   : err_errno(e, errno, "cannot open %s/%s", p->at.data, name);
     }
     size_t len = p->at.len;
     paths_line(p, name, "", 'd');

@@ -1,6 +1,7 @@
 /*
- * The table of paths of staged versions, for a proxy that cannot look at files: one line `KEY KIND` an entry, as in a
- * HAProxy map. KEY is "/VERSION/path" in percent-encoding (quote_url), so that any file name is one word.
+ * The table of paths of staged versions, for a proxy that cannot look at files: one line `KEY KIND` an entry,
+ * as in a HAProxy map. KEY is "/VERSION/path" in percent-encoding (quote_url), so that any file name is one
+ * word.
  *
  *   s  a file that web servers send       p  a PHP script
  *   d  a directory, asked for without its slash

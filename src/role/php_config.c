@@ -13,9 +13,10 @@ struct php_text {
     int64_t port, service, timeout, session_port;
     json_t *versions, *settings;
 };
-#define PHP(n, k, member, need, lo, hi)                                                                               \
-    {                                                                                                                 \
-        .name = n, .kind = k, .offset = offsetof(struct php_text, member), .required = need, .min = lo, .max = hi     \
+#define PHP(n, k, member, need, lo, hi)                                                                      \
+    {                                                                                                        \
+        .name = n, .kind = k, .offset = offsetof(struct php_text, member), .required = need, .min = lo,      \
+        .max = hi                                                                                            \
     }
 static const struct json_field php_fields[] = {
     PHP("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -43,8 +44,12 @@ int php_want_read(const json_t *section, struct php_want *ret, struct err *e)
     if (!section_is_ipv4(t.bind)) {
         return err_set(e, ERR_INVALID, "php_fpm: \"%s\" is no IPv4 address", t.bind);
     }
-    *ret = (struct php_want){.bind = t.bind, .session_password = t.session_password, .port = t.port,
-                             .service = t.service, .request_timeout_s = t.timeout, .session_port = t.session_port,
+    *ret = (struct php_want){.bind = t.bind,
+                             .session_password = t.session_password,
+                             .port = t.port,
+                             .service = t.service,
+                             .request_timeout_s = t.timeout,
+                             .session_port = t.session_port,
                              .settings = t.settings};
     return 0;
 }
@@ -133,7 +138,8 @@ static const char php_ini_fixed[] =
     "variables_order = \"GPCS\"\n"
     "request_order = \"GP\"\n"
     "default_charset = \"UTF-8\"\n"
-    "cgi.fix_pathinfo = 1\n" /* PHP_SELF; the proxy names only scripts that exist, limit_extensions does the rest */
+    "cgi.fix_pathinfo = 1\n" /* PHP_SELF; the proxy names only scripts that exist, limit_extensions does the
+                                rest */
     "allow_url_fopen = Off\n"
     "allow_url_include = Off\n"
     "enable_dl = Off\n"

@@ -15,4 +15,5 @@ int php_want_read(const json_t *section, struct php_want *ret, struct err *e) WA
 int php_config_fpm(const struct role_engine *r, const struct php_want *w, const char *status, struct buf *out,
                    struct err *e) WARN_UNUSED;
 /* A setting that is unknown or badly written: ERR_INVALID, "settings: ...". */
-int php_config_ini(const struct role_engine *r, const struct php_want *w, struct buf *out, struct err *e) WARN_UNUSED;
+int php_config_ini(const struct role_engine *r, const struct php_want *w, struct buf *out,
+                   struct err *e) WARN_UNUSED;

@@ -1,7 +1,7 @@
 /*
- * Driver "php_fpm".  fpm.conf names the listening socket by its address; php-fpm finds the inherited descriptor of
- * that address in FPM_SOCKETS.  Each start has a status socket of its own, so that we always ask the newest one, also
- * while all its children are busy.
+ * Driver "php_fpm".  fpm.conf names the listening socket by its address; php-fpm finds the inherited
+ * descriptor of that address in FPM_SOCKETS.  Each start has a status socket of its own, so that we always
+ * ask the newest one, also while all its children are busy.
  */
 #include "role/php_fpm.h"
 
@@ -24,7 +24,8 @@
 struct fpm_state {
     int listen_fd; /* -1: none */
     char *listen;  /* "address:port" of listen_fd */
-    char *text, *running; /* configuration without the status socket's name: of the files, of the newest process */
+    char *text,
+        *running; /* configuration without the status socket's name: of the files, of the newest process */
     int64_t generation, running_generation; /* of its status socket */
     char bind[16];
     int64_t port;
@@ -84,7 +85,8 @@ static int fpm_install(struct role_engine *r, const char *conf, const char *ini,
 }
 
 /* Writes the files; a status socket of their own only when they differ from what runs. */
-static int fpm_write(struct role_engine *r, const struct php_want *w, const char *ini, bool same, struct err *e)
+static int fpm_write(struct role_engine *r, const struct php_want *w, const char *ini, bool same,
+                     struct err *e)
 {
     struct fpm_state *s = state_of(r);
     _cleanup_buf_ struct buf conf = {0};
@@ -197,10 +199,12 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
 static int fpm_status(struct role_engine *r, json_t **ret, struct err *e)
 {
     struct fpm_state *s = state_of(r);
-    _cleanup_free_ char *path = str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->running_generation);
+    _cleanup_free_ char *path =
+        str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->running_generation);
     const struct fcgi_param params[] = {
-        {"REQUEST_METHOD", "GET"},      {"SCRIPT_NAME", "/status"}, {"SCRIPT_FILENAME", "/status"},
-        {"QUERY_STRING", "json"},       {"REQUEST_URI", "/status"}, {"SERVER_PROTOCOL", "HTTP/1.1"},
+        {"REQUEST_METHOD", "GET"},      {"SCRIPT_NAME", "/status"},
+        {"SCRIPT_FILENAME", "/status"}, {"QUERY_STRING", "json"},
+        {"REQUEST_URI", "/status"},     {"SERVER_PROTOCOL", "HTTP/1.1"},
         {"CONTENT_LENGTH", "0"},        {NULL, NULL},
     };
     struct local_addr where = {.path = path};
@@ -231,8 +235,9 @@ static int fpm_busy(struct role_engine *r)
 static int fpm_metrics(struct role_engine *r, json_t *out)
 {
     static const char *const names[][2] = {
-        {"accepted conn", "requests"},   {"active processes", "active"},      {"listen queue", "queue"},
-        {"slow requests", "slow"},       {"total processes", "processes"},    {"max children reached", "saturated"},
+        {"accepted conn", "requests"},    {"active processes", "active"},
+        {"listen queue", "queue"},        {"slow requests", "slow"},
+        {"total processes", "processes"}, {"max children reached", "saturated"},
     };
     _cleanup_json_ json_t *status = NULL;
     int rc = fpm_status(r, &status, NULL);
@@ -267,7 +272,8 @@ static char *fpm_evidence(const struct fcgi_answer *a)
 
 static bool fpm_is_fatal(const struct fcgi_answer *a)
 {
-    static const char *const words[] = {"PHP Fatal error", "PHP Parse error", "PHP Compile error", "PHP Core error"};
+    static const char *const words[] = {"PHP Fatal error", "PHP Parse error", "PHP Compile error",
+                                        "PHP Core error"};
     for (size_t i = 0; a->errors.data && i < ARRAY_LEN(words); i++) {
         if (strstr(a->errors.data, words[i])) {
             return true;
@@ -281,14 +287,25 @@ static int fpm_try_script(struct role_engine *r, const char *root, const char *s
     struct fpm_state *s = state_of(r);
     /* Errors are wanted as evidence, not in the page nor in the application's log. */
     const struct fcgi_param params[] = {
-        {"REQUEST_METHOD", "GET"},          {"SCRIPT_NAME", "/index.php"},   {"SCRIPT_FILENAME", script},
-        {"DOCUMENT_ROOT", root},            {"REQUEST_URI", "/"},            {"QUERY_STRING", ""},
-        {"SERVER_PROTOCOL", "HTTP/1.1"},    {"SERVER_NAME", "localhost"},    {"SERVER_PORT", "80"},
-        {"REMOTE_ADDR", "127.0.0.1"},       {"HTTP_HOST", "localhost"},      {"HTTP_USER_AGENT", "conpaas-probe"},
-        {"GATEWAY_INTERFACE", "CGI/1.1"},   {"CONTENT_LENGTH", "0"},
-        {"PHP_ADMIN_VALUE", "display_errors=0\nlog_errors=1\nerror_log=\nhtml_errors=0"}, {NULL, NULL},
+        {"REQUEST_METHOD", "GET"},
+        {"SCRIPT_NAME", "/index.php"},
+        {"SCRIPT_FILENAME", script},
+        {"DOCUMENT_ROOT", root},
+        {"REQUEST_URI", "/"},
+        {"QUERY_STRING", ""},
+        {"SERVER_PROTOCOL", "HTTP/1.1"},
+        {"SERVER_NAME", "localhost"},
+        {"SERVER_PORT", "80"},
+        {"REMOTE_ADDR", "127.0.0.1"},
+        {"HTTP_HOST", "localhost"},
+        {"HTTP_USER_AGENT", "conpaas-probe"},
+        {"GATEWAY_INTERFACE", "CGI/1.1"},
+        {"CONTENT_LENGTH", "0"},
+        {"PHP_ADMIN_VALUE", "display_errors=0\nlog_errors=1\nerror_log=\nhtml_errors=0"},
+        {NULL, NULL},
     };
-    struct local_addr where = {.address = str_eq(s->bind, "0.0.0.0") ? "127.0.0.1" : s->bind, .port = (int)s->port};
+    struct local_addr where = {.address = str_eq(s->bind, "0.0.0.0") ? "127.0.0.1" : s->bind,
+                               .port = (int)s->port};
     _cleanup_(fcgi_answer_done) struct fcgi_answer a = {0};
     int rc = fcgi_get(&where, params, 8192, PROBE_TIMEOUT_MS, &a, e);
     if (rc < 0) {

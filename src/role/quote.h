@@ -2,14 +2,15 @@
  * Text from elsewhere in configuration files: one function a target language.
  *
  * Each appends the value, quoted, so that the engine reads exactly the given bytes as one word, or refuses
- * (ERR_INVALID) what the language cannot express. Control characters, newlines and bytes that are no UTF-8 are
- * always refused, except in redis, whose language has an escape for every byte.
+ * (ERR_INVALID) what the language cannot express. Control characters, newlines and bytes that are no UTF-8
+ * are always refused, except in redis, whose language has an escape for every byte.
  */
 #pragma once
 
 #include "base/str.h"
 
-/* haproxy.cfg: a word in single quotes. Not for arguments of sample expressions: those take quote_is_plain. */
+/* haproxy.cfg: a word in single quotes. Not for arguments of sample expressions: those take quote_is_plain.
+ */
 int quote_haproxy(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 /* nginx.conf: a word in double quotes; "$" is refused, nginx has no escape for it. */
 int quote_nginx(struct buf *b, const char *s, struct err *e) WARN_UNUSED;

@@ -19,9 +19,10 @@ struct redis_want {
     int64_t port, primary_port, memory;
     bool is_primary;
 };
-#define REDIS(n, k, member, need, lo, hi)                                                                             \
-    {                                                                                                                 \
-        .name = n, .kind = k, .offset = offsetof(struct redis_want, member), .required = need, .min = lo, .max = hi   \
+#define REDIS(n, k, member, need, lo, hi)                                                                    \
+    {                                                                                                        \
+        .name = n, .kind = k, .offset = offsetof(struct redis_want, member), .required = need, .min = lo,    \
+        .max = hi                                                                                            \
     }
 static const struct json_field redis_fields[] = {
     REDIS("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -67,13 +68,15 @@ static int redis_text(const struct role_engine *r, const struct redis_want *w, s
     if (!quote_is_plain(r->run_dir) || !quote_is_plain(r->data_dir)) {
         return err_set(e, ERR_INTERNAL, "a directory of redis is no plain word");
     }
-    buf_addf(b, "# Written by conpaas-agent; changes are lost.\nbind %s\nport %lld\nprotected-mode no\n"
-                "unixsocket %s/redis.sock\nunixsocketperm 700\ndir %s\n"
-                "daemonize no\nsupervised no\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync everysec\n"
-                "auto-aof-rewrite-min-size 16mb\nmaxmemory %lldmb\nmaxmemory-policy volatile-lru\n"
-                "repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-diskless-load disabled\nrepl-timeout 15\n"
-                "repl-ping-replica-period 3\nreplica-read-only yes\ntimeout 0\ntcp-keepalive 30\n",
-             w->bind, (long long)w->port, r->run_dir, r->data_dir, (long long)w->memory);
+    buf_addf(
+        b,
+        "# Written by conpaas-agent; changes are lost.\nbind %s\nport %lld\nprotected-mode no\n"
+        "unixsocket %s/redis.sock\nunixsocketperm 700\ndir %s\n"
+        "daemonize no\nsupervised no\nlogfile \"\"\nsave \"\"\nappendonly yes\nappendfsync everysec\n"
+        "auto-aof-rewrite-min-size 16mb\nmaxmemory %lldmb\nmaxmemory-policy volatile-lru\n"
+        "repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-diskless-load disabled\nrepl-timeout 15\n"
+        "repl-ping-replica-period 3\nreplica-read-only yes\ntimeout 0\ntcp-keepalive 30\n",
+        w->bind, (long long)w->port, r->run_dir, r->data_dir, (long long)w->memory);
     buf_adds(b, "requirepass ");
     quote_redis(b, w->password);
     buf_adds(b, "\nmasterauth ");
@@ -107,8 +110,8 @@ static void redis_where(const struct role_engine *r, char **ret_path, struct loc
     *ret = (struct local_addr){.path = *ret_path};
 }
 
-static int redis_ask(const struct role_engine *r, const char *password, const struct resp_command *commands, size_t n,
-                     struct buf *out, struct err *e)
+static int redis_ask(const struct role_engine *r, const char *password, const struct resp_command *commands,
+                     size_t n, struct buf *out, struct err *e)
 {
     _cleanup_free_ char *path = NULL;
     struct local_addr where;
@@ -198,7 +201,8 @@ static int redis_progress(struct role_engine *r, bool *ret_synced, int64_t *ret_
     if (rc < 0) {
         return rc;
     }
-    _cleanup_free_ char *role = resp_info(out.data, "role"), *link = resp_info(out.data, "master_link_status");
+    _cleanup_free_ char *role = resp_info(out.data, "role"),
+                        *link = resp_info(out.data, "master_link_status");
     _cleanup_free_ char *offset = resp_info(out.data, "master_repl_offset");
     *ret_synced = str_eq(role, "master") || str_eq(link, "up");
     if (!offset || str_to_int(offset, 0, INT64_MAX, ret_position) < 0) {

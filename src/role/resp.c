@@ -80,7 +80,8 @@ static int resp_answer(int fd, int64_t deadline, struct buf *out, struct err *e)
     if (kind == '$') {
         int64_t n;
         r = str_to_int(out->data + 1, -1, INT32_MAX, &n);
-        return r < 0 ? err_set(e, ERR_FAILED, "redis sends a bad length") : resp_bulk(fd, n, deadline, out, e);
+        return r < 0 ? err_set(e, ERR_FAILED, "redis sends a bad length")
+                     : resp_bulk(fd, n, deadline, out, e);
     }
     if (kind != '+' && kind != ':') {
         return err_set(e, ERR_FAILED, "redis sends an unexpected answer");
@@ -90,8 +91,8 @@ static int resp_answer(int fd, int64_t deadline, struct buf *out, struct err *e)
     return 0;
 }
 
-int resp_run(const struct local_addr *where, const char *password, const struct resp_command *commands, size_t n,
-             int timeout_ms, struct buf *out, struct err *e)
+int resp_run(const struct local_addr *where, const char *password, const struct resp_command *commands,
+             size_t n, int timeout_ms, struct buf *out, struct err *e)
 {
     int64_t deadline = clock_mono_ms() + timeout_ms;
     _cleanup_buf_ struct buf text = {0}, own = {0};

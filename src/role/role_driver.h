@@ -3,8 +3,8 @@
  *
  * The agent owns the processes: it starts, watches, restarts with back-off and stops them.  A driver turns a
  * section of the document into configuration files, says how to start and reload the engine, and looks at its
- * health.  Every hook is idempotent, may block for at most its stated time, and never logs.  Adding an engine: one
- * file here, one row in role_list.c.
+ * health.  Every hook is idempotent, may block for at most its stated time, and never logs.  Adding an
+ * engine: one file here, one row in role_list.c.
  */
 #pragma once
 
@@ -14,15 +14,15 @@
 
 /* One engine of a role on this node; name is unique on the node. Owned by the agent. */
 struct role_engine {
-    char name[64];       /* section's name, e.g. "backend" */
+    char name[64]; /* section's name, e.g. "backend" */
     const struct role_driver *driver;
-    char run_dir[128];   /* /run/conpaas/NAME, exists, root 0755 */
-    char log_dir[128];   /* /var/log/conpaas */
-    char code_dir[256];  /* /var/lib/conpaas/code/SERVICE: versions below it as directories */
-    char data_dir[256];  /* /var/lib/conpaas/data/NAME, exists, 0755 root: survives restarts of the node */
-    pid_t pid;           /* main process, 0 = not running */
-    json_t *section;     /* applied one, NULL before the first */
-    void *state;         /* the driver's own, freed by `forget` */
+    char run_dir[128];  /* /run/conpaas/NAME, exists, root 0755 */
+    char log_dir[128];  /* /var/log/conpaas */
+    char code_dir[256]; /* /var/lib/conpaas/code/SERVICE: versions below it as directories */
+    char data_dir[256]; /* /var/lib/conpaas/data/NAME, exists, 0755 root: survives restarts of the node */
+    pid_t pid;          /* main process, 0 = not running */
+    json_t *section;    /* applied one, NULL before the first */
+    void *state;        /* the driver's own, freed by `forget` */
 };
 
 enum role_change {
@@ -44,17 +44,18 @@ struct role_command {
 };
 
 struct role_driver {
-    const char *name;      /* "haproxy" */
-    int stop_signal;       /* asks it to end gracefully */
-    int stop_timeout_ms;   /* then SIGKILL */
+    const char *name;        /* "haproxy" */
+    int stop_signal;         /* asks it to end gracefully */
+    int stop_timeout_ms;     /* then SIGKILL */
     const char *const *logs; /* its files below log_dir: what follows the engine's name, NULL-terminated */
-    int reopen_signal;     /* makes it reopen its logs after rotation; 0 = copy-truncate */
-    bool overlap;          /* a restart starts the new process beside the old one (they share `keep`), and sends
-                              the old one stop_signal only when check() finds the new one healthy */
+    int reopen_signal;       /* makes it reopen its logs after rotation; 0 = copy-truncate */
+    bool overlap; /* a restart starts the new process beside the old one (they share `keep`), and sends
+                     the old one stop_signal only when check() finds the new one healthy */
 
-    /* Writes the files for `section` below run_dir and lets the engine itself check them (<= 15 s). A content error
-     * is ERR_INVALID with a message that begins "settings: "; the running engine must not notice. Old section in
-     * engine->section. When it runs (pid != 0) it may apply the change through the engine's own control channel. */
+    /* Writes the files for `section` below run_dir and lets the engine itself check them (<= 15 s). A content
+     * error is ERR_INVALID with a message that begins "settings: "; the running engine must not notice. Old
+     * section in engine->section. When it runs (pid != 0) it may apply the change through the engine's own
+     * control channel. */
     int (*configure)(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e);
     int (*command)(const struct role_engine *r, struct role_command *ret, struct err *e);
     /* Makes the running engine use the files, without losing a request (<= 15 s); NULL = always restart. */
@@ -70,13 +71,13 @@ struct role_driver {
     int (*metrics)(struct role_engine *r, json_t *out);
     /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
     int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);
-    /* The engine does not stay up: gives back what would make clients wait for it (a listening socket), so that
-     * they fail over at once. NULL = nothing. */
+    /* The engine does not stay up: gives back what would make clients wait for it (a listening socket), so
+     * that they fail over at once. NULL = nothing. */
     void (*release)(struct role_engine *r);
     void (*forget)(struct role_engine *r);
 };
 
-/* All drivers, in the order in which the engines of a node are configured (what others lean on comes first, what
- * shows changes to visitors comes last); ends with NULL. */
+/* All drivers, in the order in which the engines of a node are configured (what others lean on comes first,
+ * what shows changes to visitors comes last); ends with NULL. */
 extern const struct role_driver *const role_drivers[];
 const struct role_driver *role_driver_find(const char *name);

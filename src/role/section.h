@@ -1,6 +1,6 @@
 /*
- * Members that several engines' sections have in common, read strictly: a wrong kind, an address that is none or a
- * number out of its range is ERR_INVALID that names the member.
+ * Members that several engines' sections have in common, read strictly: a wrong kind, an address that is none
+ * or a number out of its range is ERR_INVALID that names the member.
  */
 #pragma once
 
@@ -27,7 +27,8 @@ struct section_versions {
 /* One {"id", "address", "port", "weight"}. */
 int section_target(const json_t *j, const char *what, struct section_target *ret, struct err *e) WARN_UNUSED;
 /* j NULL or an array of targets with different ids. */
-int section_targets(const json_t *j, const char *what, struct section_targets *ret, struct err *e) WARN_UNUSED;
+int section_targets(const json_t *j, const char *what, struct section_targets *ret,
+                    struct err *e) WARN_UNUSED;
 /* j NULL or an array of positive integers; repeats are taken once. */
 int section_versions(const json_t *j, struct section_versions *ret, struct err *e) WARN_UNUSED;
 bool section_versions_equal(const struct section_versions *a, const struct section_versions *b);

@@ -51,8 +51,8 @@ static void identity(struct agent_world *w, const char *dns, char **ret_key, cha
 static int sign(struct agent_world *w, struct http_request *r, const json_t *body, struct err *e)
 {
     _cleanup_free_ char *pem = NULL;
-    struct tls_leaf leaf = {.dns_name = "n12.a7.agent." INSTALLATION, .client = true, .server = true,
-                            .days = w->cert_days};
+    struct tls_leaf leaf = {
+        .dns_name = "n12.a7.agent." INSTALLATION, .client = true, .server = true, .days = w->cert_days};
     random_bytes(leaf.serial, sizeof(leaf.serial));
     int rc = tls_ca_sign(w->ca_key, w->ca_cert, json_str(body, "csr", ""), &leaf, &pem, e);
     if (rc < 0) {
@@ -106,8 +106,8 @@ static int director_handle(void *arg, struct http_request *r, struct err *e)
     }
     count(w, &w->beats);
     _cleanup_free_ char *address = str_printf("127.0.0.1:%d", http_server_port(w->manager));
-    _cleanup_json_ json_t *answer = json_pack("{s:{s:s, s:s}}", "manager", "name", "n1.a7.manager." INSTALLATION,
-                                              "address", address);
+    _cleanup_json_ json_t *answer =
+        json_pack("{s:{s:s, s:s}}", "manager", "name", "n1.a7.manager." INSTALLATION, "address", address);
     return http_reply_json(r, 200, answer);
 }
 
@@ -148,8 +148,8 @@ static int manager_exchange(struct agent_world *w, struct http_request *r, const
         json_array_append_new(queries, w->query);
         w->query = NULL;
     }
-    json_t *answer = json_pack("{s:I, s:i, s:O, s:o}", "epoch", (json_int_t)w->epoch, "echo", w->reports, "document",
-                               w->document ? w->document : json_null(), "queries", queries);
+    json_t *answer = json_pack("{s:I, s:i, s:O, s:o}", "epoch", (json_int_t)w->epoch, "echo", w->reports,
+                               "document", w->document ? w->document : json_null(), "queries", queries);
     pthread_mutex_unlock(&w->lock);
     int rc = http_reply_json(r, 200, answer);
     json_decref(answer);
@@ -198,8 +198,12 @@ static struct http_server *serve(struct agent_world *w, const char *key, const c
 {
     struct http_server *s = NULL;
     struct err e = {0};
-    struct http_server_config c = {.address = "127.0.0.1", .key_pem = key, .cert_pem = cert, .ca_pem = w->ca_cert,
-                                   .need_client_cert = true, .optional_cert = open_path,
+    struct http_server_config c = {.address = "127.0.0.1",
+                                   .key_pem = key,
+                                   .cert_pem = cert,
+                                   .ca_pem = w->ca_cert,
+                                   .need_client_cert = true,
+                                   .optional_cert = open_path,
                                    .handler = {.admit = admit, .handle = handle, .arg = w}};
     if (http_server_start(&c, &s, &e) < 0) {
         fail_msg("%s", e.message);
@@ -214,10 +218,10 @@ static void write_user_data(const struct agent_world *w)
     struct err e = {0};
     _cleanup_free_ char *path = str_printf("%s/user-data.json", w->root);
     _cleanup_free_ char *address = str_printf("127.0.0.1:%d", http_server_port(w->director));
-    _cleanup_json_ json_t *j = json_pack("{s:s, s:i, s:i, s:s, s:{s:s, s:s}, s:s, s:s}", "installation", INSTALLATION,
-                                         "node", WORLD_NODE, "app", WORLD_APP, "kind", "agent", "director", "name",
-                                         "director." INSTALLATION, "address", address, "ca", w->ca_cert, "token",
-                                         "once");
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:i, s:i, s:s, s:{s:s, s:s}, s:s, s:s}", "installation", INSTALLATION, "node",
+                  WORLD_NODE, "app", WORLD_APP, "kind", "agent", "director", "name", "director." INSTALLATION,
+                  "address", address, "ca", w->ca_cert, "token", "once");
     _cleanup_free_ char *text = json_text(j);
     assert_int_equal(fs_write_atomic(path, text, strlen(text), 0600, &e), 0);
 }
@@ -256,7 +260,7 @@ void agent_world_done(struct agent_world *w)
     json_decref(w->query);
     json_decref(w->answer);
     json_decref(w->artifacts);
-    char *const texts[] = {w->ca_key,      w->ca_cert,     w->director_key,
+    char *const texts[] = {w->ca_key,        w->ca_cert,     w->director_key,
                            w->director_cert, w->manager_key, w->manager_cert};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         free(texts[i]);
@@ -271,7 +275,8 @@ void agent_world_start(struct agent_world *w)
     _cleanup_free_ char *user = str_printf("--user-data=%s/user-data.json", w->root);
     _cleanup_free_ char *state = str_printf("--state-dir=%s/state", w->root);
     _cleanup_free_ char *code = str_printf("--code-root=%s/state/code", w->root);
-    _cleanup_free_ char *run = str_printf("--run-root=%s/run", w->root), *log = str_printf("--log-dir=%s/log", w->root);
+    _cleanup_free_ char *run = str_printf("--run-root=%s/run", w->root),
+                        *log = str_printf("--log-dir=%s/log", w->root);
     char *const argv[] = {(char *)"conpaas-agent", user, state, code, run, log, NULL};
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0);
     if (pid == 0) {
@@ -315,8 +320,8 @@ json_t *agent_world_version(struct agent_world *w, int version, const json_t *fi
     pthread_mutex_lock(&w->lock);
     json_object_set_new(w->artifacts, hex, json_string(path));
     pthread_mutex_unlock(&w->lock);
-    return json_pack("{s:i, s:s, s:I, s:s}", "version", version, "sha256", hex, "size", (json_int_t)len, "format",
-                     "tar");
+    return json_pack("{s:i, s:s, s:I, s:s}", "version", version, "sha256", hex, "size", (json_int_t)len,
+                     "format", "tar");
 }
 
 void agent_world_give(struct agent_world *w, json_t *document)

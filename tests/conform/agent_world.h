@@ -30,7 +30,7 @@ struct agent_world {
     json_t *artifacts; /* sha256 -> file */
     bool manager_down; /* answers 503 */
     int enrolments, renewals, beats, reports;
-    int cert_days;     /* of certificates that are signed */
+    int cert_days; /* of certificates that are signed */
 };
 
 /* Takes namespaces for network and mounts for this process; false when it may not. */

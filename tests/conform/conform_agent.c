@@ -1,6 +1,6 @@
 /*
- * conpaas-agent as the first process of a node, with real engines: enrolment, documents as a whole or not at all,
- * order of managers, restarts, commands at most once, draining, logs, its size.
+ * conpaas-agent as the first process of a node, with real engines: enrolment, documents as a whole or not at
+ * all, order of managers, restarts, commands at most once, draining, logs, its size.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,32 +20,32 @@
 
 #define SERVICE 3
 
-#define WAIT_FOR(condition)                                                                                           \
-    do {                                                                                                              \
-        int64_t wait_end_ = clock_mono_ms() + 30000;                                                                  \
-        while (!(condition)) {                                                                                        \
-            if (clock_mono_ms() > wait_end_) {                                                                        \
-                _cleanup_json_ json_t *wait_r_ = agent_world_report(w);                                               \
-                char *wait_t_ = wait_r_ ? json_dumps(wait_r_, JSON_INDENT(1)) : NULL;                                 \
-                fail_msg("not in time: %s\n%s", #condition, wait_t_ ? wait_t_ : "no report");                         \
-            }                                                                                                         \
-            struct timespec pause_ = {.tv_nsec = 20000000};                                                           \
-            nanosleep(&pause_, NULL);                                                                                 \
-        }                                                                                                             \
+#define WAIT_FOR(condition)                                                                                  \
+    do {                                                                                                     \
+        int64_t wait_end_ = clock_mono_ms() + 30000;                                                         \
+        while (!(condition)) {                                                                               \
+            if (clock_mono_ms() > wait_end_) {                                                               \
+                _cleanup_json_ json_t *wait_r_ = agent_world_report(w);                                      \
+                char *wait_t_ = wait_r_ ? json_dumps(wait_r_, JSON_INDENT(1)) : NULL;                        \
+                fail_msg("not in time: %s\n%s", #condition, wait_t_ ? wait_t_ : "no report");                \
+            }                                                                                                \
+            struct timespec pause_ = {.tv_nsec = 20000000};                                                  \
+            nanosleep(&pause_, NULL);                                                                        \
+        }                                                                                                    \
     } while (0)
 
 /* ---- documents ---- */
 
 static json_t *web(int port)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:[i]}", "engine", "nginx", "name", "web", "port", port, "service", SERVICE,
-                     "versions", 1);
+    return json_pack("{s:s, s:s, s:i, s:i, s:[i]}", "engine", "nginx", "name", "web", "port", port, "service",
+                     SERVICE, "versions", 1);
 }
 
 static json_t *backend(const char *memory_limit)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:[i], s:{s:s}}", "engine", "php_fpm", "name", "backend", "port", 9000,
-                     "service", SERVICE, "versions", 1, "settings", "memory_limit", memory_limit);
+    return json_pack("{s:s, s:s, s:i, s:i, s:[i], s:{s:s}}", "engine", "php_fpm", "name", "backend", "port",
+                     9000, "service", SERVICE, "versions", 1, "settings", "memory_limit", memory_limit);
 }
 
 static json_t *with(json_t *roles, const char *role, json_t *section, bool drain)
@@ -56,17 +56,16 @@ static json_t *with(json_t *roles, const char *role, json_t *section, bool drain
 
 static json_t *document(int epoch, int seq, json_t *roles, json_t *artifacts)
 {
-    return json_pack("{s:i, s:i, s:i, s:{s:i}, s:o, s:o, s:n, s:[], s:[{s:i}, {s:i, s:[s]}]}", "epoch", epoch, "seq",
-                     seq, "service", SERVICE, "core", "settings", seq, "roles", roles, "artifacts", artifacts, "probe",
-                     "cmds", "allow", "port", 8080, "port", 9000, "from", "127.0.0.1");
+    return json_pack("{s:i, s:i, s:i, s:{s:i}, s:o, s:o, s:n, s:[], s:[{s:i}, {s:i, s:[s]}]}", "epoch", epoch,
+                     "seq", seq, "service", SERVICE, "core", "settings", seq, "roles", roles, "artifacts",
+                     artifacts, "probe", "cmds", "allow", "port", 8080, "port", 9000, "from", "127.0.0.1");
 }
 
 static json_t *version_one(struct agent_world *w)
 {
     _cleanup_json_ json_t *files = json_pack(
         "{s:s, s:s, s:s, s:s}", "static.txt", "first\n", "index.php", "<?php echo 'one';", "init.sh",
-        "#!/bin/sh\necho begun\nexit 3\n", "run.sh",
-        "#!/bin/sh\necho run\nexec sleep 60\n");
+        "#!/bin/sh\necho begun\nexit 3\n", "run.sh", "#!/bin/sh\necho run\nexec sleep 60\n");
     return agent_world_version(w, 1, files);
 }
 
@@ -224,7 +223,8 @@ static void test_engine_comes_back(void **state)
     }
     WAIT_FOR(({
         _cleanup_buf_ struct buf now = {0};
-        fs_read(path, 64, &now, NULL) == 0 && now.len > 0 && !str_eq(now.data, before.data) && status_of(8080) == 200;
+        fs_read(path, 64, &now, NULL) == 0 && now.len > 0 && !str_eq(now.data, before.data) &&
+            status_of(8080) == 200;
     }));
     WAIT_FOR(healthy(w, "web"));
 }
@@ -269,7 +269,8 @@ static void test_commands(void **state)
     WAIT_FOR(command_is(w, "init:1", "STOPPED", 3));
     assert_int_equal(begun(w, "script-init.log"), 1);
     /* the same again, and one that lasts */
-    json_t *more = json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "init:1", "kind", "init", "id", "run#1", "kind", "run");
+    json_t *more =
+        json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "init:1", "kind", "init", "id", "run#1", "kind", "run");
     agent_world_give(w, with_commands(document(5, 5, both(), json_pack("[o]", version_one(w))), more));
     WAIT_FOR(command_is(w, "run#1", "RUNNING", -1));
     json_t *second = json_pack("[{s:s, s:s}]", "id", "run#2", "kind", "run");
@@ -280,7 +281,8 @@ static void test_commands(void **state)
     (void)agent_world_stop(w, SIGKILL);
     agent_world_start(w);
     WAIT_FOR(command_is(w, "run#1", "STOPPED", -1));
-    json_t *again = json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "run#1", "kind", "run", "id", "run#3", "kind", "run");
+    json_t *again =
+        json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "run#1", "kind", "run", "id", "run#3", "kind", "run");
     agent_world_give(w, with_commands(document(5, 7, both(), json_pack("[o]", version_one(w))), again));
     WAIT_FOR(command_is(w, "run#3", "RUNNING", -1));
     assert_int_equal(begun(w, "script-run.log"), 2);

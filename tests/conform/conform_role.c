@@ -1,7 +1,8 @@
 /*
- * The role drivers with the real engines, on loopback: routing rules, live changes under load without a lost request,
- * a killed php-fpm, refused settings, probes of versions, shared sessions over a fail-over, draining.
- * Needs root (engines change their user) and the packages of the node image; skipped when one is missing.
+ * The role drivers with the real engines, on loopback: routing rules, live changes under load without a lost
+ * request, a killed php-fpm, refused settings, probes of versions, shared sessions over a fail-over,
+ * draining. Needs root (engines change their user) and the packages of the node image; skipped when one is
+ * missing.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,21 +31,24 @@ struct world {
     char *run, *log, *data, *codes;
     struct engine *engine[N_ENGINES];
     int port[N_ENGINES];
-    int version;          /* routed */
-    bool web[2], php[2];  /* named by the proxy */
-    int execution_time;   /* a setting that changes */
-    int primary;          /* REDIS_A or REDIS_B */
+    int version;         /* routed */
+    bool web[2], php[2]; /* named by the proxy */
+    int execution_time;  /* a setting that changes */
+    int primary;         /* REDIS_A or REDIS_B */
 };
 
 /* ---- files of the versions ---- */
 
 static const char page_php[] =
     "<?php header('Content-Type: text/plain');\n"
-    "foreach (['SCRIPT_FILENAME','SCRIPT_NAME','PATH_INFO','QUERY_STRING','REQUEST_URI','DOCUMENT_ROOT','SERVER_NAME',"
+    "foreach "
+    "(['SCRIPT_FILENAME','SCRIPT_NAME','PATH_INFO','QUERY_STRING','REQUEST_URI','DOCUMENT_ROOT','SERVER_NAME'"
+    ","
     "'HTTP_X_FORWARDED_FOR','HTTP_X_REAL_IP','HTTP_PROXY','HTTP_X_CONPAAS_VERSION'] as $k) {\n"
     "  echo $k, '=[', $_SERVER[$k] ?? '', \"]\\n\"; }\n"
     "echo 'q=[', $_GET['q'] ?? '', \"]\\n\", 'x=[', $_REQUEST['x'] ?? '', \"]\\n\";\n"
-    "echo 'met=[', ini_get('max_execution_time'), \"]\\n\", 'url_fopen=[', ini_get('allow_url_fopen'), \"]\\n\";\n";
+    "echo 'met=[', ini_get('max_execution_time'), \"]\\n\", 'url_fopen=[', ini_get('allow_url_fopen'), "
+    "\"]\\n\";\n";
 
 static void put(const struct world *w, int version, const char *name, const char *text)
 {
@@ -68,10 +72,12 @@ static void put_versions(const struct world *w)
         put(w, v, "plain/file.css", "css\n");
         put(w, v, ".hidden", "secret\n");
         put(w, v, ".git/config", "secret\n");
-        put(w, v, "slow.php", "<?php $t = microtime(true); while (microtime(true) - $t < 1.0) { hash('sha256', 'x'); } "
-                              "echo \"slow done\\n\";");
-        put(w, v, "count.php", "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; "
-                               "echo 'n=', $_SESSION['n'], \"\\n\";");
+        put(w, v, "slow.php",
+            "<?php $t = microtime(true); while (microtime(true) - $t < 1.0) { hash('sha256', 'x'); } "
+            "echo \"slow done\\n\";");
+        put(w, v, "count.php",
+            "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; "
+            "echo 'n=', $_SESSION['n'], \"\\n\";");
     }
     put(w, 3, "index.php", "<?php this is no php;");
     put(w, 4, "index.php", "<?php http_response_code(200); throw new Exception('broken on purpose');");
@@ -114,16 +120,16 @@ static json_t *redis_section(const struct world *w, int which)
     int other = which == REDIS_A ? REDIS_B : REDIS_A;
     bool primary = w->primary == which;
     return json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:i, s:s}", "engine", "redis", "name",
-                     which == REDIS_A ? "sessions-a" : "sessions-b", "port", w->port[which], "password", PASSWORD,
-                     "is_primary", primary, "primary", primary ? "" : "127.0.0.1", "primary_port", w->port[other],
-                     "bind", "127.0.0.1");
+                     which == REDIS_A ? "sessions-a" : "sessions-b", "port", w->port[which], "password",
+                     PASSWORD, "is_primary", primary, "primary", primary ? "" : "127.0.0.1", "primary_port",
+                     w->port[other], "bind", "127.0.0.1");
 }
 
 static json_t *section_of(const struct world *w, int which)
 {
     const bool both[2] = {true, true};
-    static const char *const names[N_ENGINES] = {[FPM_A] = "backend-a", [FPM_B] = "backend-b", [WEB_A] = "web-a",
-                                                 [WEB_B] = "web-b"};
+    static const char *const names[N_ENGINES] = {
+        [FPM_A] = "backend-a", [FPM_B] = "backend-b", [WEB_A] = "web-a", [WEB_B] = "web-b"};
     switch (which) {
     case REDIS_A:
     case REDIS_B:
@@ -134,19 +140,21 @@ static json_t *section_of(const struct world *w, int which)
                          targets_of(w, REDIS_A + 0, both));
     case FPM_A:
     case FPM_B:
-        return json_pack("{s:s, s:s, s:i, s:i, s:[i,i], s:i, s:s, s:s, s:{s:i, s:s, s:s}}", "engine", "php_fpm", "name",
-                         names[which], "port", w->port[which], "service", SERVICE, "versions", 1, 2, "session_port",
-                         w->port[RELAY], "session_password", PASSWORD, "bind", "127.0.0.1", "settings",
-                         "max_execution_time", w->execution_time, "memory_limit", "64M", "display_errors", "On");
+        return json_pack("{s:s, s:s, s:i, s:i, s:[i,i], s:i, s:s, s:s, s:{s:i, s:s, s:s}}", "engine",
+                         "php_fpm", "name", names[which], "port", w->port[which], "service", SERVICE,
+                         "versions", 1, 2, "session_port", w->port[RELAY], "session_password", PASSWORD,
+                         "bind", "127.0.0.1", "settings", "max_execution_time", w->execution_time,
+                         "memory_limit", "64M", "display_errors", "On");
     case WEB_A:
     case WEB_B:
-        return json_pack("{s:s, s:s, s:i, s:i, s:[i,i], s:s}", "engine", "nginx", "name", names[which], "port",
-                         w->port[which], "service", SERVICE, "versions", 1, 2, "bind", "127.0.0.1");
+        return json_pack("{s:s, s:s, s:i, s:i, s:[i,i], s:s}", "engine", "nginx", "name", names[which],
+                         "port", w->port[which], "service", SERVICE, "versions", 1, 2, "bind", "127.0.0.1");
     default:
-        return json_pack("{s:s, s:s, s:i, s:i, s:i, s:[i,i], s:b, s:{s:o, s:o}, s:i, s:s}", "engine", "haproxy", "name",
-                         "proxy", "port", w->port[PROXY], "service", SERVICE, "route", w->version, "versions", 1, 2,
-                         "front_controller", 1, "targets", "web", targets_of(w, WEB_A, w->web), "backend",
-                         targets_of(w, FPM_A, w->php), "request_timeout_s", 60, "bind", "127.0.0.1");
+        return json_pack("{s:s, s:s, s:i, s:i, s:i, s:[i,i], s:b, s:{s:o, s:o}, s:i, s:s}", "engine",
+                         "haproxy", "name", "proxy", "port", w->port[PROXY], "service", SERVICE, "route",
+                         w->version, "versions", 1, 2, "front_controller", 1, "targets", "web",
+                         targets_of(w, WEB_A, w->web), "backend", targets_of(w, FPM_A, w->php),
+                         "request_timeout_s", 60, "bind", "127.0.0.1");
     }
 }
 
@@ -174,16 +182,16 @@ static enum role_change apply(struct world *w, int which)
     return change;
 }
 
-#define WAIT_FOR(condition)                                                                                           \
-    do {                                                                                                              \
-        int64_t wait_end_ = clock_mono_ms() + 20000;                                                                  \
-        while (!(condition)) {                                                                                        \
-            if (clock_mono_ms() > wait_end_) {                                                                        \
-                fail_msg("not in time: %s", #condition);                                                              \
-            }                                                                                                         \
-            struct timespec pause_ = {.tv_nsec = 20000000};                                                           \
-            nanosleep(&pause_, NULL);                                                                                 \
-        }                                                                                                             \
+#define WAIT_FOR(condition)                                                                                  \
+    do {                                                                                                     \
+        int64_t wait_end_ = clock_mono_ms() + 20000;                                                         \
+        while (!(condition)) {                                                                               \
+            if (clock_mono_ms() > wait_end_) {                                                               \
+                fail_msg("not in time: %s", #condition);                                                     \
+            }                                                                                                \
+            struct timespec pause_ = {.tv_nsec = 20000000};                                                  \
+            nanosleep(&pause_, NULL);                                                                        \
+        }                                                                                                    \
     } while (0)
 
 static struct engine_status status_of(const struct world *w, int which)
@@ -199,8 +207,8 @@ static int start_all(void **state)
     struct err e = {0};
     static const char *const names[N_ENGINES] = {"sessions-a", "sessions-b", "session-relay", "backend-a",
                                                  "backend-b",  "web-a",      "web-b",         "proxy"};
-    static const char *const drivers[N_ENGINES] = {"redis", "redis", "relay", "php_fpm", "php_fpm", "nginx", "nginx",
-                                                   "haproxy"};
+    static const char *const drivers[N_ENGINES] = {"redis",   "redis", "relay", "php_fpm",
+                                                   "php_fpm", "nginx", "nginx", "haproxy"};
     snprintf(w->root, sizeof(w->root), "/tmp/conform-role-XXXXXX");
     assert_non_null(mkdtemp(w->root));
     assert_int_equal(chmod(w->root, 0755), 0);
@@ -260,11 +268,13 @@ static void expect_all(const struct world *w, const struct expectation *x, size_
 {
     for (size_t i = 0; i < n; i++) {
         struct http_got got;
-        (void)http_once(w->port[PROXY], x[i].method, x[i].target, x[i].headers ? x[i].headers : "", x[i].body, &got);
+        (void)http_once(w->port[PROXY], x[i].method, x[i].target, x[i].headers ? x[i].headers : "", x[i].body,
+                        &got);
         if (got.status != x[i].status || (x[i].contains && !strstr(got.body.data, x[i].contains)) ||
             (x[i].location && !str_eq(got.location, x[i].location))) {
-            fail_msg("%s %s: status %d (wanted %d), location \"%s\", body:\n%s\n(wanted: %s)", x[i].method, x[i].target,
-                     got.status, x[i].status, got.location, got.body.data ? got.body.data : "", x[i].contains);
+            fail_msg("%s %s: status %d (wanted %d), location \"%s\", body:\n%s\n(wanted: %s)", x[i].method,
+                     x[i].target, got.status, x[i].status, got.location, got.body.data ? got.body.data : "",
+                     x[i].contains);
         }
         http_got_done(&got);
     }
@@ -321,9 +331,12 @@ static void test_web_alone(void **state)
         const char *target, *version;
         int status;
     } all[] = {
-        {"/static.txt", "X-ConPaaS-Version: 2\r\n", 200},    {"/static.txt", "", 404},
-        {"/static.txt", "X-ConPaaS-Version: ../1\r\n", 404}, {"/static.txt", "X-ConPaaS-Version: 99\r\n", 404},
-        {"/index.php", "X-ConPaaS-Version: 1\r\n", 404},     {"/.hidden", "X-ConPaaS-Version: 1\r\n", 404},
+        {"/static.txt", "X-ConPaaS-Version: 2\r\n", 200},
+        {"/static.txt", "", 404},
+        {"/static.txt", "X-ConPaaS-Version: ../1\r\n", 404},
+        {"/static.txt", "X-ConPaaS-Version: 99\r\n", 404},
+        {"/index.php", "X-ConPaaS-Version: 1\r\n", 404},
+        {"/.hidden", "X-ConPaaS-Version: 1\r\n", 404},
         {"/sub/", "X-ConPaaS-Version: 1\r\n", 404},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -335,19 +348,23 @@ static void test_web_alone(void **state)
 }
 
 static const struct load_line lines[] = {
-    {"GET", "/static.txt", NULL, "file of version", true}, {"GET", "/static.txt", NULL, "file of version", false},
-    {"GET", "/index.php", NULL, "SCRIPT_NAME", true},      {"GET", "/front/controller", NULL, "q=[/front", false},
-    {"GET", "/sub/", NULL, "sub index", true},             {"GET", "/slow.php", NULL, "slow done", false},
+    {"GET", "/static.txt", NULL, "file of version", true},
+    {"GET", "/static.txt", NULL, "file of version", false},
+    {"GET", "/index.php", NULL, "SCRIPT_NAME", true},
+    {"GET", "/front/controller", NULL, "q=[/front", false},
+    {"GET", "/sub/", NULL, "sub index", true},
+    {"GET", "/slow.php", NULL, "slow done", false},
     {"POST", "/index.php", "x=posted", "x=[posted]", true},
 };
 
 static void no_failures(struct load *l, const char *what)
 {
     load_stop(l);
-    print_message("   %-44s %6ld requests, %ld failed\n", what, atomic_load(&l->done), atomic_load(&l->failed));
+    print_message("   %-44s %6ld requests, %ld failed\n", what, atomic_load(&l->done),
+                  atomic_load(&l->failed));
     if (atomic_load(&l->failed) != 0) {
-        fail_msg("%s: %ld of %ld requests failed, first: %s", what, atomic_load(&l->failed), atomic_load(&l->done),
-                 l->first_failure);
+        fail_msg("%s: %ld of %ld requests failed, first: %s", what, atomic_load(&l->failed),
+                 atomic_load(&l->done), l->first_failure);
     }
 }
 
@@ -516,7 +533,8 @@ static int count(const struct world *w, char cookie[256])
     if (got.cookie[0]) {
         (void)str_copy(cookie, 256, got.cookie);
     }
-    int n = got.status == 200 && str_starts(got.body.data, "n=") ? (int)strtol(got.body.data + 2, NULL, 10) : -1;
+    int n =
+        got.status == 200 && str_starts(got.body.data, "n=") ? (int)strtol(got.body.data + 2, NULL, 10) : -1;
     if (n < 0) {
         print_message("   count.php: status %d %s\n", got.status, got.body.data ? got.body.data : "");
     }
@@ -536,7 +554,8 @@ static void test_sessions(void **state)
         assert_int_equal(next, n + 1);
         n = next;
     }
-    /* The primary's node is gone; the other becomes primary by its document, the relay finds out by itself. */
+    /* The primary's node is gone; the other becomes primary by its document, the relay finds out by itself.
+     */
     engine_free(w->engine[REDIS_A], 100);
     w->engine[REDIS_A] = NULL;
     int64_t begun = clock_mono_ms();
@@ -548,7 +567,8 @@ static void test_sessions(void **state)
     assert_int_equal(next, n + 1);
     /* A new replica gets in step. */
     struct err e = {0};
-    w->engine[REDIS_A] = engine_new(&w->place, "sessions-a", role_driver_find("redis"), SERVICE, NULL, NULL, &e);
+    w->engine[REDIS_A] =
+        engine_new(&w->place, "sessions-a", role_driver_find("redis"), SERVICE, NULL, NULL, &e);
     assert_non_null(w->engine[REDIS_A]);
     (void)apply(w, REDIS_A);
     WAIT_FOR(status_of(w, REDIS_A).synced);
@@ -556,7 +576,8 @@ static void test_sessions(void **state)
     /* A killed primary comes back with what it had. */
     pid_t pid = status_of(w, REDIS_B).pid;
     WAIT_FOR(count(w, cookie) == n + 3);
-    struct timespec second = {.tv_sec = 1, .tv_nsec = 200000000}; /* what the append-only file may be behind */
+    struct timespec second = {.tv_sec = 1,
+                              .tv_nsec = 200000000}; /* what the append-only file may be behind */
     nanosleep(&second, NULL);
     assert_int_equal(kill(pid, SIGKILL), 0);
     WAIT_FOR(status_of(w, REDIS_B).pid != pid && status_of(w, REDIS_B).health == HEALTH_OK);
@@ -630,10 +651,12 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),    cmocka_unit_test(test_web_alone),   cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_servers),    cmocka_unit_test(test_settings),    cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_killed_fpm), cmocka_unit_test(test_killed_web),  cmocka_unit_test(test_bad_settings),
-        cmocka_unit_test(test_probe),      cmocka_unit_test(test_sessions),    cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
+        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
+        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
         cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);

@@ -14,8 +14,8 @@ void http_got_done(struct http_got *g)
 int http_dial(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = 20};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)) != 0) {
@@ -110,7 +110,8 @@ int http_on(int fd, const char *method, const char *target, const char *headers,
     *ret = (struct http_got){0};
     buf_addf(&out, "%s %s HTTP/1.1\r\nHost: site.example:8000\r\n%s", method, target, headers);
     if (body) {
-        buf_addf(&out, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n", strlen(body));
+        buf_addf(&out, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n",
+                 strlen(body));
     }
     buf_addf(&out, "\r\n%s", body ? body : "");
     if (send(fd, out.data, out.len, MSG_NOSIGNAL) != (ssize_t)out.len) {
@@ -154,8 +155,8 @@ static void failed(struct load *l, const struct load_line *line, const struct ht
     atomic_fetch_add(&l->failed, 1);
     bool expected = false;
     if (atomic_compare_exchange_strong(&l->have_failure, &expected, true)) {
-        snprintf(l->first_failure, sizeof(l->first_failure), "%s %s (%s): status %d, body \"%.100s\"", line->method,
-                 line->target, reused ? "kept connection" : "new connection", got->status,
+        snprintf(l->first_failure, sizeof(l->first_failure), "%s %s (%s): status %d, body \"%.100s\"",
+                 line->method, line->target, reused ? "kept connection" : "new connection", got->status,
                  got->body.data ? got->body.data : "");
     }
 }

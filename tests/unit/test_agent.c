@@ -1,5 +1,6 @@
 /*
- * Parts of the agent that need no node: heads of answers, the client over real TLS, rules of the firewall, trimming.
+ * Parts of the agent that need no node: heads of answers, the client over real TLS, rules of the firewall,
+ * trimming.
  */
 #include "cm.h"
 
@@ -104,8 +105,11 @@ static int start_server(void **state)
     fixture_ca_init(&s->ca);
     fixture_sign(&s->ca, &director, &s->director);
     fixture_sign(&s->ca, &agent, &s->agent);
-    struct http_server_config c = {.address = "127.0.0.1", .key_pem = s->director.key, .cert_pem = s->director.cert,
-                                   .ca_pem = s->ca.cert, .need_client_cert = true,
+    struct http_server_config c = {.address = "127.0.0.1",
+                                   .key_pem = s->director.key,
+                                   .cert_pem = s->director.cert,
+                                   .ca_pem = s->ca.cert,
+                                   .need_client_cert = true,
                                    .handler = {.admit = admit, .handle = handle, .arg = s}};
     assert_int_equal(http_server_start(&c, &s->http, &e), 0);
     *state = s;
@@ -123,11 +127,14 @@ static int stop_server(void **state)
     return 0;
 }
 
-static struct wire *dial(const struct server *s, const char *name, const char *ca, bool identified, int stop_fd)
+static struct wire *dial(const struct server *s, const char *name, const char *ca, bool identified,
+                         int stop_fd)
 {
     _cleanup_free_ char *url = str_printf("https://%s:9998", name);
     _cleanup_free_ char *to = str_printf("127.0.0.1:%d", http_server_port(s->http));
-    struct http_client_config c = {.url = url, .connect_to = to, .ca_pem = ca,
+    struct http_client_config c = {.url = url,
+                                   .connect_to = to,
+                                   .ca_pem = ca,
                                    .key_pem = identified ? s->agent.key : NULL,
                                    .cert_pem = identified ? s->agent.cert : NULL};
     struct wire *w = NULL;
@@ -220,8 +227,8 @@ static void test_deadline_and_stop(void **state)
 
 static void test_firewall(void **state)
 {
-    _cleanup_json_ json_t *allow = json_pack("[{s:i}, {s:i, s:[s, s]}, {s:i, s:[]}]", "port", 80, "port", 9000, "from",
-                                             "10.88.0.4", "10.88.0.5", "port", 6379, "from");
+    _cleanup_json_ json_t *allow = json_pack("[{s:i}, {s:i, s:[s, s]}, {s:i, s:[]}]", "port", 80, "port",
+                                             9000, "from", "10.88.0.4", "10.88.0.5", "port", 6379, "from");
     _cleanup_buf_ struct buf out = {0};
     struct err e = {0};
     assert_int_equal(firewall_rules(allow, &out, &e), 0);
@@ -230,8 +237,11 @@ static void test_firewall(void **state)
     assert_non_null(strstr(out.data, "tcp dport 9000 ip saddr { 10.88.0.4, 10.88.0.5 } accept"));
     assert_null(strstr(out.data, "tcp dport 6379 accept"));
     static const char *const bad[] = {
-        "[{\"port\": 0}]", "[{\"port\": 70000}]", "[{\"port\": \"80 accept\"}]",
-        "[{\"port\": 80, \"from\": [\"10.0.0.1 } accept\"]}]", "[{\"port\": 80, \"from\": [\"0.0.0.0/0\"]}]",
+        "[{\"port\": 0}]",
+        "[{\"port\": 70000}]",
+        "[{\"port\": \"80 accept\"}]",
+        "[{\"port\": 80, \"from\": [\"10.0.0.1 } accept\"]}]",
+        "[{\"port\": 80, \"from\": [\"0.0.0.0/0\"]}]",
         "[{\"port\": 80, \"from\": [7]}]",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -1,6 +1,6 @@
 /*
- * The parts of the role drivers that need no engine: quoting with hostile values, sections, the table of paths,
- * FastCGI and Redis answers, the tables of HAProxy, generated configuration.
+ * The parts of the role drivers that need no engine: quoting with hostile values, sections, the table of
+ * paths, FastCGI and Redis answers, the tables of HAProxy, generated configuration.
  */
 #include "cm.h"
 
@@ -38,7 +38,8 @@ static void test_quote(void **state)
         {"\xc3\xbc", "'\xc3\xbc'", "\"\xc3\xbc\"", "\"\xc3\xbc\"", "\"\\xc3\\xbc\""},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        int (*const quote[])(struct buf *, const char *, struct err *) = {quote_haproxy, quote_nginx, quote_ini};
+        int (*const quote[])(struct buf *, const char *, struct err *) = {quote_haproxy, quote_nginx,
+                                                                          quote_ini};
         const char *const wanted[] = {all[i].haproxy, all[i].nginx, all[i].ini};
         for (size_t k = 0; k < ARRAY_LEN(quote); k++) {
             _cleanup_buf_ struct buf b = {0};
@@ -76,10 +77,16 @@ static void test_quote_words(void **state)
 static void test_targets(void **state)
 {
     static const char *const bad[] = {
-        "{}", "[1]", "[{\"id\":1,\"address\":\"10.0.0.1\"}]", "[{\"id\":0,\"address\":\"10.0.0.1\",\"port\":80}]",
-        "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":0}]", "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":65536}]",
-        "[{\"id\":1,\"address\":\"host\",\"port\":80}]", "[{\"id\":1,\"address\":\"10.0.0.1 x\",\"port\":80}]",
-        "[{\"id\":1,\"address\":\"10.0.0.1\\n\",\"port\":80}]", "[{\"id\":1,\"address\":\"::1\",\"port\":80}]",
+        "{}",
+        "[1]",
+        "[{\"id\":1,\"address\":\"10.0.0.1\"}]",
+        "[{\"id\":0,\"address\":\"10.0.0.1\",\"port\":80}]",
+        "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":0}]",
+        "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":65536}]",
+        "[{\"id\":1,\"address\":\"host\",\"port\":80}]",
+        "[{\"id\":1,\"address\":\"10.0.0.1 x\",\"port\":80}]",
+        "[{\"id\":1,\"address\":\"10.0.0.1\\n\",\"port\":80}]",
+        "[{\"id\":1,\"address\":\"::1\",\"port\":80}]",
         "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":80,\"check\":1}]",
         "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":80,\"weight\":0}]",
         "[{\"id\":1,\"address\":\"10.0.0.1\",\"port\":80},{\"id\":1,\"address\":\"10.0.0.2\",\"port\":80}]",
@@ -96,7 +103,8 @@ static void test_targets(void **state)
     struct err e = {0};
     assert_int_equal(section_targets(NULL, "web", &t, &e), 0);
     assert_int_equal(t.n, 0);
-    _cleanup_json_ json_t *good = json_pack("[{s:i, s:s, s:i}]", "id", 4, "address", "10.88.0.4", "port", 8080);
+    _cleanup_json_ json_t *good =
+        json_pack("[{s:i, s:s, s:i}]", "id", 4, "address", "10.88.0.4", "port", 8080);
     assert_int_equal(section_targets(good, "web", &t, &e), 0);
     assert_int_equal(t.at[0].weight, 100);
 }
@@ -135,9 +143,9 @@ static void test_paths(void **state)
     char root[] = "/tmp/test-role-XXXXXX";
     struct err e = {0};
     assert_non_null(mkdtemp(root));
-    static const char *const files[] = {"index.php", "a b.txt", "sub/index.html", "sub/index.php", "app/index.php",
-                                        "none/x.css", ".secret", ".git/config", "none/.hidden.php", "UPPER.PHP",
-                                        "odd\nname"};
+    static const char *const files[] = {"index.php",        "a b.txt",    "sub/index.html", "sub/index.php",
+                                        "app/index.php",    "none/x.css", ".secret",        ".git/config",
+                                        "none/.hidden.php", "UPPER.PHP",  "odd\nname"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         put(root, files[i]);
     }
@@ -149,9 +157,9 @@ static void test_paths(void **state)
     _cleanup_buf_ struct buf out = {0};
     assert_int_equal(paths_add(&out, root, 5, &e), 0);
     static const char *const wanted[] = {
-        "%2F5%2Findex.php p\n", "%2F5%2F i\n",      "%2F5%2Fa%20b.txt s\n", "%2F5%2Fsub d\n",     "%2F5%2Fsub%2F h\n",
-        "%2F5%2Fapp%2F i\n",    "%2F5%2Fnone d\n",  "%2F5%2Fnone%2Fx.css s\n", "%2F5%2FUPPER.PHP s\n",
-        "%2F5%2Flink.txt s\n",  "%2F5%2Fodd%0Aname s\n",
+        "%2F5%2Findex.php p\n", "%2F5%2F i\n",         "%2F5%2Fa%20b.txt s\n",  "%2F5%2Fsub d\n",
+        "%2F5%2Fsub%2F h\n",    "%2F5%2Fapp%2F i\n",   "%2F5%2Fnone d\n",       "%2F5%2Fnone%2Fx.css s\n",
+        "%2F5%2FUPPER.PHP s\n", "%2F5%2Flink.txt s\n", "%2F5%2Fodd%0Aname s\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         if (!strstr(out.data, wanted[i])) {
@@ -175,10 +183,14 @@ static void test_fcgi_head(void **state)
         const char *raw;
         int status, body; /* body -1: refused */
     } all[] = {
-        {"Content-type: text/html\r\n\r\nhello", 200, 27},   {"Status: 500 Oh\r\n\r\n", 500, 18},
-        {"X: y\nstatus: 404\n\nb", 404, 18},                 {"\r\nbody", 200, 2},
-        {"Status: abc\r\n\r\n", 200, 15},                    {"Status: 50", 0, -1},
-        {"", 0, -1},                                         {"no end\r\n", 0, -1},
+        {"Content-type: text/html\r\n\r\nhello", 200, 27},
+        {"Status: 500 Oh\r\n\r\n", 500, 18},
+        {"X: y\nstatus: 404\n\nb", 404, 18},
+        {"\r\nbody", 200, 2},
+        {"Status: abc\r\n\r\n", 200, 15},
+        {"Status: 50", 0, -1},
+        {"", 0, -1},
+        {"no end\r\n", 0, -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         _cleanup_err_ struct err e = {0};
@@ -195,7 +207,8 @@ static void test_fcgi_head(void **state)
 
 static void test_resp_info(void **state)
 {
-    static const char info[] = "# Replication\r\nrole:slave\r\nmaster_link_status:up\r\nslave0:ip=1,port=2\r\n";
+    static const char info[] =
+        "# Replication\r\nrole:slave\r\nmaster_link_status:up\r\nslave0:ip=1,port=2\r\n";
     _cleanup_free_ char *role = resp_info(info, "role"), *link = resp_info(info, "master_link_status");
     assert_string_equal(role, "slave");
     assert_string_equal(link, "up");
@@ -253,8 +266,12 @@ static void test_php_settings(void **state)
         _cleanup_buf_ struct buf out = {0};
         _cleanup_err_ struct err e = {0};
         assert_int_equal(json_parse(all[i].settings, strlen(all[i].settings), 4096, &j, &e), 0);
-        struct php_want w = {.bind = "0.0.0.0", .port = 9000, .request_timeout_s = 120, .settings = j,
-                             .session_port = 6380, .session_password = "p\"\n;x"};
+        struct php_want w = {.bind = "0.0.0.0",
+                             .port = 9000,
+                             .request_timeout_s = 120,
+                             .settings = j,
+                             .session_port = 6380,
+                             .session_password = "p\"\n;x"};
         int rc = php_config_ini(&r, &w, &out, &e);
         assert_int_equal(rc, all[i].line ? 0 : ERR_INVALID);
         if (all[i].line) {
@@ -268,10 +285,10 @@ static void test_php_settings(void **state)
 
 static void test_haproxy_config(void **state)
 {
-    _cleanup_json_ json_t *j = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:[i], s:{s:[{s:i, s:s, s:i}], s:[]}}", "engine", "haproxy", "name", "proxy", "port",
-        80, "service", 3, "route", 9, "versions", 8, "targets", "web", "id", 4, "address", "10.88.0.4", "port", 8080,
-        "backend");
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:s, s:i, s:i, s:i, s:[i], s:{s:[{s:i, s:s, s:i}], s:[]}}", "engine", "haproxy",
+                  "name", "proxy", "port", 80, "service", 3, "route", 9, "versions", 8, "targets", "web",
+                  "id", 4, "address", "10.88.0.4", "port", 8080, "backend");
     struct haproxy_want w;
     struct err e = {0};
     struct role_engine r = engine("/run/conpaas/proxy");
@@ -325,10 +342,12 @@ static void test_drivers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quote),        cmocka_unit_test(test_quote_words), cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_versions),     cmocka_unit_test(test_paths),       cmocka_unit_test(test_fcgi_head),
-        cmocka_unit_test(test_resp_info),    cmocka_unit_test(test_haproxy_stat), cmocka_unit_test(test_php_settings),
-        cmocka_unit_test(test_haproxy_config), cmocka_unit_test(test_relay_config), cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_quote),        cmocka_unit_test(test_quote_words),
+        cmocka_unit_test(test_targets),      cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_paths),        cmocka_unit_test(test_fcgi_head),
+        cmocka_unit_test(test_resp_info),    cmocka_unit_test(test_haproxy_stat),
+        cmocka_unit_test(test_php_settings), cmocka_unit_test(test_haproxy_config),
+        cmocka_unit_test(test_relay_config), cmocka_unit_test(test_drivers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
