@@ -3,7 +3,6 @@
 session_start();
 $_SESSION['visits'] = ($_SESSION['visits'] ?? 0) + 1;
 $node = gethostname();
-$address = $_SERVER['SERVER_ADDR'] ?? '?';
 $version = trim((string) @file_get_contents(__DIR__ . '/version.txt'));
 ?>
 <!DOCTYPE html>
@@ -16,7 +15,7 @@ $version = trim((string) @file_get_contents(__DIR__ . '/version.txt'));
 <body>
 <h1>Hello from ConPaaS</h1>
 <table>
-<tr><th>node</th><td><?= htmlspecialchars($node) ?> (<?= htmlspecialchars($address) ?>)</td></tr>
+<tr><th>node</th><td><?= htmlspecialchars($node) ?></td></tr>
 <tr><th>your visits</th><td><?= (int) $_SESSION['visits'] ?></td></tr>
 <tr><th>version</th><td><?= htmlspecialchars($version) ?></td></tr>
 <tr><th>PHP</th><td><?= htmlspecialchars(PHP_VERSION) ?></td></tr>
