@@ -67,25 +67,29 @@ static void read_probes(struct ctx *c)
     }
 }
 
-/* A3: every wanted target that serves has it staged, also one that is not heard just now, and there is one in each
- * class. */
+/* Targets of the role that serve and have the version (0: any). */
+static int having(const struct ctx *c, int role, int64_t version, bool only_wanted)
+{
+    int n = 0;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        bool counts = !only_wanted || (p->wanted >> role & 1);
+        n += counts && still_serves(p, role) && must(p, role, version, 0);
+    }
+    return n;
+}
+
+/* A3: every wanted target that serves has it staged, also one that is not heard just now; and no class gets less than
+ * it has, as far as it is needed. */
 static bool all_staged(const struct ctx *c, int64_t version)
 {
-    for (int r = 0; r < c->t->n_roles; r++) {
+    for (int r = 0; r < c->t->n_roles && !bug(FLIP_UNSTAGED); r++) {
         if (!(c->targets & c->serves_code & 1ull << r)) {
             continue;
         }
-        int n = 0;
-        for (int i = 0; i < c->n; i++) {
-            const struct pn *p = &c->x[i];
-            if ((p->wanted >> r & 1) && still_serves(p, r) && must(p, r, 0, 0)) {
-                n++;
-                if (!must(p, r, version, 0) && !bug(FLIP_UNSTAGED)) {
-                    return false;
-                }
-            }
-        }
-        if (n == 0) {
+        int wanted = having(c, r, 0, true), ready = having(c, r, version, true);
+        int before = having(c, r, c->s->good.code, false), after = having(c, r, version, false);
+        if (ready == 0 || ready < wanted || after < (before < c->need[r] ? before : c->need[r])) {
             return false;
         }
     }

@@ -31,13 +31,19 @@ static bool is_sick(const struct ctx *c, const struct pn *p)
     return p->a->r.refusals >= REFUSE_MAX || ill;
 }
 
+/* When the director looked: an old view proves nothing about silence. */
+static int64_t looked_ms(const struct ctx *c)
+{
+    return c->s->looked_ms ? c->s->looked_ms : c->now;
+}
+
 static enum rank rank_up(const struct ctx *c, const struct pn *p)
 {
     const struct have_node *a = p->a;
     int64_t start = bug(NO_UP_AT) ? c->have->started_ms : latest(c->have->started_ms, p->n->up_ms);
     int64_t seen = latest(a ? a->seen_ms : 0, start);
     int64_t heard = bug(ONE_OBSERVER) ? seen : latest(start, p->n->heard_ms);
-    int64_t looked = c->s->looked_ms && !bug(ONE_OBSERVER) ? c->s->looked_ms : c->now; /* an old view proves nothing */
+    int64_t looked = bug(ONE_OBSERVER) ? c->now : looked_ms(c);
     bool silent = c->now - seen > LOST_AFTER_MS && looked - heard > LOST_AFTER_MS;
     if (silent || c->now - seen > UNREACH_MAX_MS) {
         return RANK_LOST; /* L1 */
@@ -104,6 +110,7 @@ void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const s
         p->n = &view->nodes[i];
         p->a = have_find(have, p->n->id);
         rank[i] = p->rank = rank_of(c, p);
+        p->director_hears = p->n->status == NODE_UP && looked_ms(c) - latest(p->n->heard_ms, p->n->up_ms) <= LOST_AFTER_MS;
         p->up = p->rank <= RANK_STARTING;
         /* a sick node gets no documents, else the loss of the role would seem to heal it; but a primary hands over */
         bool hands_over = p->rank == RANK_SICK && c->pair >= 0 && p->a->r.health[c->pair] == HEALTH_OK &&

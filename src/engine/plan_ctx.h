@@ -15,6 +15,7 @@ struct pn {
     const struct have_node *a; /* NULL: it never reported to this manager */
     enum rank rank;
     bool up;         /* reachable and enrolled: good or starting */
+    bool director_hears;
     bool hears;      /* is sent documents: up, or sick */
     uint64_t wanted; /* roles it shall have */
     bool kept, victim;

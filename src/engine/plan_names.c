@@ -38,10 +38,11 @@ static const struct doc *newest_entry_doc(const struct ctx *c, const struct pn *
 }
 
 /* N8: a node that only this manager does not hear goes on, since those that use it have checks of their own; so does
- * one that is sick in another role, until it is replaced. */
+ * one that is sick in another role, or that is given up because only the director hears it, until it is replaced. */
 bool still_serves(const struct pn *p, int role)
 {
-    bool usable = p->up || ((p->rank == RANK_UNKNOWN || p->rank == RANK_SICK) && p->a && p->a->claimed);
+    bool heard = p->rank == RANK_UNKNOWN || p->rank == RANK_SICK || (p->rank == RANK_LOST && p->director_hears);
+    bool usable = p->up || (heard && p->a && p->a->claimed);
     return usable && p->a->r.health[role] == HEALTH_OK;
 }
 

@@ -93,15 +93,19 @@ static struct pn *successor_of_victim(struct ctx *c)
     return NULL;
 }
 
-/* Its node is gone, lost, or too ill to hand anything over. */
+/* Its node is gone, lost, or too ill to hand anything over: a successor that has been there for long gets nothing. */
 static bool is_past(const struct ctx *c, const struct pn *old)
 {
     if (old->rank != RANK_SICK) {
         return old->rank > RANK_SICK;
     }
-    int64_t ill = old->a->bad_since_ms ? c->now - old->a->bad_since_ms : 0;
-    return old->a->r.health[c->pair] != HEALTH_OK || old->a->r.refusals >= REFUSE_MAX ||
-           ill > SICK_AFTER_MS + UNREACH_MAX_MS;
+    bool overdue = false;
+    for (int i = 0; i < c->n; i++) {
+        const struct pn *p = &c->x[i];
+        overdue = overdue || ((p->wanted >> c->pair & 1) && p->up && c->now - p->n->up_ms > UNREACH_MAX_MS &&
+                              c->now - old->a->bad_since_ms > SICK_AFTER_MS + UNREACH_MAX_MS && !in_step(c, p));
+    }
+    return old->a->r.health[c->pair] != HEALTH_OK || old->a->r.refusals >= REFUSE_MAX || overdue;
 }
 
 static struct pn *choose_primary(struct ctx *c)

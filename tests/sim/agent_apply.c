@@ -81,7 +81,7 @@ static void end_probe(struct world *w, struct event *e)
     memset(p, 0, sizeof *p);
     p->version = e->x;
     p->op = e->y;
-    p->ok = !(w->bad_versions >> (e->x % 64) & 1);
+    p->ok = !(w->bad_versions[v->svc] >> (e->x % 64) & 1);
     (void)str_copy(p->evidence, sizeof p->evidence, p->ok ? "" : "500 Internal Server Error");
     agent_poke(w, v);
 }
@@ -89,7 +89,7 @@ static void end_probe(struct world *w, struct event *e)
 static const char *refusal(struct world *w, const struct vm *v, const struct doc *d, bool *ret_own)
 {
     *ret_own = false;
-    if (d->roles && d->settings != v->applied.settings && (w->bad_settings >> (d->settings % 64) & 1)) {
+    if (d->roles && d->settings != v->applied.settings && (w->bad_settings[v->svc] >> (d->settings % 64) & 1)) {
         *ret_own = bug(BLAME_CONTENT);
         return "settings: refused by the engine";
     }
@@ -233,7 +233,7 @@ static void end_cmd(struct world *w, struct event *e)
         c->state = CMD_STOPPED;
         int64_t version = 0;
         bool init = str_starts(x->id, "init:") && str_to_int(x->id + 5, 0, INT64_MAX, &version) == 0;
-        c->rc = init && (w->bad_versions >> (version % 64) & 1);
+        c->rc = init && (w->bad_versions[v->svc] >> (version % 64) & 1);
     }
     agent_run_cmds(w, v);
     agent_poke(w, v);

@@ -59,7 +59,7 @@ static void check_named(struct world *w, int k, struct vm *p, int role, int64_t 
             (long long)p->applied.route, (long long)node);
     } else if (v->run && !v->rebooting && !set_has(&v->applied.callers, p->node)) {
         bad(w, "I1 node %lld names node %lld, whose firewall does not let it in", (long long)p->node, (long long)node);
-    } else if (!v->run && v->killed == BY_ACTION && !v->hung && !v->kill_excused) {
+    } else if (!v->run && v->killed == BY_ACTION && !v->hung && !v->kill_excused && w->db.s[k].want.run == RUN_RUNNING) {
         bad(w, "I1 node %lld names node %lld, which we have destroyed", (long long)p->node, (long long)node);
     }
 }
@@ -360,7 +360,7 @@ static void note_quiet(struct world *w)
         for (int i = 0; i < w->db.s[k].n_nodes; i++) {
             const struct node *n = &w->db.s[k].nodes[i];
             struct vm *v = vm_of(w, n->id);
-            if (v && n->status == NODE_UP && w->now - n->heard_ms > LOST_AFTER_MS) {
+            if (v && n->status == NODE_UP && w->now - n->heard_ms > LOST_AFTER_MS - 10 * SECOND) {
                 v->quiet_ms = w->now;
                 for (int r = 0; r < ROLES_MAX; r++) {
                     v->had_ms[r] = v->health[r] == HEALTH_OK ? w->now : v->had_ms[r];

@@ -224,8 +224,9 @@ void dir_on_call(struct world *w, struct event *e)
 {
     const struct call *c = e->p;
     struct mgr *m = w->mgr[e->a];
-    if (w->dir_down || !m) {
-        return;
+    const struct rec *of = rec_find(w, w->vm[e->a]->node);
+    if (w->dir_down || !m || !of || (of->vm != 0 && of->vm != e->a)) {
+        return; /* F12: a second machine has no certificate */
     }
     int64_t node = w->vm[e->a]->node;
     if (c->kind == CALL_REGISTER) {

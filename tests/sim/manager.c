@@ -92,7 +92,7 @@ void mgr_start(struct world *w, int vm)
         m = w->mgr[vm] = xcalloc(1, sizeof *m);
         m->vm = vm;
         w->managers++;
-        m->lying = w->pf.lying && w->managers == 2;
+        m->lying = w->pf.lying && w->managers == 2 && !w->faults_over;
     }
     m->dead = false;
     forget_all(m);
@@ -269,11 +269,14 @@ static void do_plan(struct world *w, struct event *e)
 {
     struct mgr *m = w->mgr[e->a];
     int k = (int)e->x;
-    if (!process_runs(w, e->a) || m->loop != e->b || !m->has_view) {
+    if (!m || m->loop != e->b) {
         return;
     }
     struct mservice *s = &m->s[k];
     s->pending_plan = false;
+    if (!process_runs(w, e->a) || !m->has_view) {
+        return;
+    }
     s->planned_ms = w->now;
     if (w->now > m->lease_ms) {
         return; /* without a lease it only looks */

@@ -185,7 +185,7 @@ struct world {
     int dir_inc;
     int64_t dir_up_ms, tokens, reconciled_ms;
     int64_t versions[SVC_MAX], settings[SVC_MAX]; /* counters of users */
-    uint64_t bad_versions, bad_settings;          /* bit = number mod 64 */
+    uint64_t bad_versions[SVC_MAX], bad_settings[SVC_MAX]; /* bit = number mod 64 */
     int64_t leak_calls[VMS_MAX];
 
     struct svc_truth truth[SVC_MAX];
@@ -286,6 +286,7 @@ struct report_msg {
 struct mgr *mgr_current(struct world *w);
 
 /* ---- users.c, faults.c ---- */
+void users_settle(struct world *w);
 void user_step(struct world *w, struct event *e);
 int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_op);
 int user_counts(struct world *w, int svc, const int counts[ROLES_MAX]);

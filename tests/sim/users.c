@@ -50,7 +50,8 @@ int user_code(struct world *w, int svc, bool good)
     struct change c = {.facet = FACET_CODE, .supersede = rnd(w, 2)};
     c.value.code = ++w->versions[svc];
     uint64_t bit = 1ull << (c.value.code % 64);
-    w->bad_versions = good ? w->bad_versions & ~bit : w->bad_versions | bit;
+    uint64_t *bits = &w->bad_versions[svc];
+    *bits = good ? *bits & ~bit : *bits | bit;
     return user_accept(w, svc, &c, NULL);
 }
 
@@ -59,7 +60,8 @@ int user_settings(struct world *w, int svc, bool good)
     struct change c = {.facet = FACET_SETTINGS, .supersede = rnd(w, 2)};
     c.value.settings = ++w->settings[svc];
     uint64_t bit = 1ull << (c.value.settings % 64);
-    w->bad_settings = good ? w->bad_settings & ~bit : w->bad_settings | bit;
+    uint64_t *bits = &w->bad_settings[svc];
+    *bits = good ? *bits & ~bit : *bits | bit;
     return user_accept(w, svc, &c, NULL);
 }
 
@@ -103,8 +105,15 @@ static void settle_bits(struct world *w, int svc)
     const struct service *s = &w->db.s[svc];
     bool changing = s->want.code != s->good.code || s->want.settings != s->good.settings;
     if (!changing) {
-        w->bad_settings &= ~(1ull << (s->want.settings % 64));
-        w->bad_versions &= ~(1ull << (s->want.code % 64));
+        w->bad_settings[svc] &= ~(1ull << (s->want.settings % 64));
+        w->bad_versions[svc] &= ~(1ull << (s->want.code % 64));
+    }
+}
+
+void users_settle(struct world *w)
+{
+    for (int k = 0; k < w->db.n; k++) {
+        settle_bits(w, k);
     }
 }
 

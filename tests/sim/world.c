@@ -288,6 +288,7 @@ void world_run(struct world *w)
     int calm = 0;
     while (!w->violation[0]) {
         world_run_until(w, next);
+        users_settle(w);
         const char *why = w->violation[0] ? NULL : unconverged(w);
         calm = why ? 0 : calm + 1;
         if (calm >= 4) {
