@@ -115,12 +115,12 @@ static int add_user(struct director *d, const struct account_new *n, const char 
                     int64_t *ret_id, struct err *e)
 {
     struct user u = {
-        .username = (char *)(uintptr_t)n->username,
-        .email = (char *)(uintptr_t)email,
+        .username = (char *)n->username,
+        .email = (char *)email,
         .password = hash,
-        .first_name = (char *)(uintptr_t)n->first_name,
-        .last_name = (char *)(uintptr_t)n->last_name,
-        .affiliation = (char *)(uintptr_t)n->affiliation,
+        .first_name = (char *)n->first_name,
+        .last_name = (char *)n->last_name,
+        .affiliation = (char *)n->affiliation,
         .admin = n->admin,
         .created_ms = clock_steady_ms(),
     };
@@ -182,7 +182,7 @@ int account_new_session(struct director *d, int64_t user, const char *name, int6
     int64_t now = clock_steady_ms();
     struct token t = {.user = user,
                       .session = true,
-                      .name = (char *)(uintptr_t)name,
+                      .name = (char *)name,
                       .created_ms = now,
                       .used_ms = now,
                       .expires_ms = now + lasts_ms};
@@ -194,7 +194,7 @@ int account_new_token(struct director *d, int64_t user, const char *name, int64_
 {
     int64_t now = clock_steady_ms();
     struct token t = {.user = user,
-                      .name = (char *)(uintptr_t)name,
+                      .name = (char *)name,
                       .created_ms = now,
                       .expires_ms = days ? now + days * DAY_MS : 0};
     int rc = add_token(d, &t, ret, e);

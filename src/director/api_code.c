@@ -53,7 +53,6 @@ static int add_version(struct api_call *c, struct slot *s, struct slot_service *
 static int code_upload(struct api_call *c, struct err *e)
 {
     _cleanup_slot_ struct slot *s = NULL;
-    _cleanup_(artifact_unlockp) struct director *locked = NULL;
     struct slot_service *v = NULL;
     struct artifact a = {0};
     int fd = http_body_fd(c->req);
@@ -64,7 +63,7 @@ static int code_upload(struct api_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    locked = c->d;
+    _cleanup_(artifact_unlockp) struct director *locked = c->d; /* until the version is stored */
     if ((rc = api_service(c, &s, &v, e)) < 0) {
         return rc;
     }

@@ -3,6 +3,7 @@
  */
 #include "director/artifact.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -130,10 +131,11 @@ int artifact_put(struct director *d, int fd, struct artifact *ret, struct err *e
     _cleanup_close_ int copy = -1;
     struct archive_info info = {0};
     struct artifact a = {0};
-    int rc = archive_check(fd, &(struct archive_limits){0}, &info, e);
+    int rc = reader_check(&d->reader, fd, &info, e);
     if (rc < 0 || (rc = make_temporary(dir, &path, &copy, e)) < 0) {
         return rc;
     }
+    assert(path);
     rc = copy_hashed(fd, copy, &a, e);
     struct director *locked = rc < 0 ? NULL : artifact_lock(d);
     if (rc >= 0) {
@@ -169,6 +171,7 @@ int artifact_put_default(struct director *d, const struct service_type *t, struc
         if ((rc = make_temporary(dir, &path, &fd, e)) < 0) {
             return rc;
         }
+        assert(path);
         rc = write_all(fd, tar, len);
         rc = rc < 0 ? err_errno(e, -rc, "%s", path) : put_in_place(dir, fd, path, a.sha256, e);
         if (rc < 0) {

@@ -103,7 +103,7 @@ static int open_enrol_key(struct ca *ca, struct err *e)
 
 static int fingerprint(const char *cert_pem, char hex[SHA256_HEX], struct err *e)
 {
-    gnutls_datum_t pem = {.data = (unsigned char *)(uintptr_t)cert_pem, .size = (unsigned)strlen(cert_pem)};
+    gnutls_datum_t pem = {.data = (unsigned char *)cert_pem, .size = (unsigned)strlen(cert_pem)};
     gnutls_x509_crt_t crt = NULL;
     unsigned char sum[32];
     size_t n = sizeof(sum);

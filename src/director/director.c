@@ -143,7 +143,8 @@ static char *installation_name(const struct config *c)
 
 int director_open(struct director *d, const char *config_path, struct err *e)
 {
-    *d = (struct director){.config_path = config_path, .started_ms = clock_steady_ms(), .lock_fd = -1};
+    *d = (struct director){
+        .config_path = config_path, .started_ms = clock_steady_ms(), .lock_fd = -1, .reader.sock = -1};
     int rc = config_load(config_path, &d->config, e);
     if (rc < 0) {
         return rc;
@@ -217,8 +218,8 @@ static int listen_nodes(struct director *d, const char *cert, struct err *e)
 
 static int open_parts(struct director *d, struct err *e)
 {
-    int rc = lock_dir(d, e);
-    if (rc < 0 || (rc = store_ledger_check(d->store, e)) < 0 ||
+    int rc = reader_start(&d->reader, e); /* first: before any thread */
+    if (rc < 0 || (rc = lock_dir(d, e)) < 0 || (rc = store_ledger_check(d->store, e)) < 0 ||
         (rc = ca_open(d->config.data_dir, d->store, d->config.host_names, clock_steady_ms(), &d->ca, e)) <
             0 ||
         (rc = artifact_init(d, e)) < 0) {
@@ -328,9 +329,10 @@ void director_stop(struct director *d)
     free(d->node_address);
     config_done(&d->config);
     closep(&d->lock_fd);
+    reader_stop(&d->reader);
     sem_destroy(&d->hashing);
     pthread_cond_destroy(&d->tick);
     pthread_mutex_destroy(&d->tick_lock);
     pthread_mutex_destroy(&d->artifacts);
-    *d = (struct director){.lock_fd = -1};
+    *d = (struct director){.lock_fd = -1, .reader.sock = -1};
 }

@@ -11,6 +11,7 @@
 #include "director/ca.h"
 #include "director/config.h"
 #include "director/limit.h"
+#include "director/reader.h"
 #include "director/world.h"
 #include "net/http_server.h"
 #include "store/store.h"
@@ -49,6 +50,7 @@ struct director {
     atomic_int_fast64_t next_question;
 
     struct http_server *users, *nodes;
+    struct reader reader; /* of archives */
     struct provision *provision;
     pthread_t ticker;
     pthread_mutex_t tick_lock;

@@ -104,10 +104,10 @@ static int add_default_code(struct director *d, const struct service *v, const s
         .service = v->id,
         .size = a->size,
         .created_ms = now_ms,
-        .name = (char *)(uintptr_t) "code-default",
-        .filename = (char *)(uintptr_t) "code-default.tar",
-        .description = (char *)(uintptr_t) "Initial version",
-        .format = (char *)(uintptr_t) "tar",
+        .name = (char *)"code-default",
+        .filename = (char *)"code-default.tar",
+        .description = (char *)"Initial version",
+        .format = (char *)"tar",
     };
     (void)str_copy(code.sha256, sizeof(code.sha256), a->sha256);
     return store_version_add(d->store, &code, e);

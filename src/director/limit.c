@@ -86,7 +86,7 @@ int limit_take(struct limit *l, const char *key, int64_t now_ms, struct err *e)
     if (missing <= 0) {
         return 0;
     }
-    _cleanup_free_ char *hint = str_printf("wait %lld seconds", (long long)(missing / 1000 + 1));
+    _cleanup_free_ char *hint = str_printf("wait %lld seconds", (long long)(missing / 1000) + 1);
     return err_set_hint(e, ERR_RATE, hint, "too many tries");
 }
 

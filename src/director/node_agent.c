@@ -1,6 +1,8 @@
 /*
  * What every node may ask: enrolment, renewal, heartbeat, code archives.
  */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "director/artifact.h"
@@ -102,6 +104,7 @@ static int enrol_now(struct node_call *c, const struct node_row *row, const stru
     if (rc < 0) {
         return rc;
     }
+    assert(n);
     const char *address = n->address[0] ? "" : http_peer_address(c->req);
     enum tls_kind kind = v ? TLS_AGENT : TLS_MANAGER;
     if ((rc = txn_begin(d, s, v, &x, e)) < 0) {
@@ -133,7 +136,7 @@ int node_enrol(struct node_call *c, struct err *e)
         store_node(c->d->store, a.node, &row, e) < 0) {
         return err_set(e, ERR_FORBIDDEN, "the enrolment token is not valid for this node");
     }
-    if ((rc = tls_csr_key_id(a.csr, key_id, e)) < 0) {
+    if (tls_csr_key_id(a.csr, key_id, e) < 0) {
         return err_set(e, ERR_INVALID, "the certificate request cannot be read");
     }
     if (used.key_id && !str_eq(used.key_id, key_id)) {
@@ -204,6 +207,7 @@ int node_heartbeat(struct node_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
+    assert(n);
     n->heard_ms = clock_steady_ms();
     _cleanup_json_ json_t *body = json_pack("{s:o}", "manager", manager_of(c->d, s));
     return http_reply_json(c->req, 200, body);

@@ -1,6 +1,8 @@
 /*
  * What a manager may ask, all of it under its epoch.
  */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "director/director.h"
 #include "director/node_call.h"
@@ -21,7 +23,7 @@ struct args {
     }
 #define TEXT_FIELD(n, longest)                                                                               \
     {                                                                                                        \
-        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = longest                \
+        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = (longest)                \
     }
 static const struct json_field fields[] = {
     INT_FIELD(epoch),
@@ -136,6 +138,7 @@ int manager_view(struct node_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
+    assert(s);
     int64_t wait = a.wait_ms < 0 ? 0 : a.wait_ms > WAIT_MAX_MS ? WAIT_MAX_MS : a.wait_ms;
     int64_t until = clock_mono_ms() + wait;
     while (s->row.app.txn <= a.txn && !questions_waiting(s, a.epoch) && !s->gone && clock_mono_ms() < until &&
@@ -182,7 +185,11 @@ int manager_create(struct node_call *c, struct err *e)
     struct args a;
     int counts[ROLES_MAX];
     int rc = begin_service(c, &a, &s, &x, e);
-    if (rc < 0 || (rc = read_counts(x->service.type, a.counts, counts, e)) < 0) {
+    if (rc < 0) {
+        return rc;
+    }
+    assert(x);
+    if ((rc = read_counts(x->service.type, a.counts, counts, e)) < 0) {
         return rc;
     }
     rc = truth_create(&x->t, a.nodes_rev, a.gen, counts, e);

@@ -77,6 +77,12 @@ static int save_op(struct store *s, const struct truth_save *t, const struct op 
         op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "");
 }
 
+/* Copies keep their padding; where they should not, a row is written once more, which does no harm. */
+static bool same_bytes(const void *a, const void *b, size_t n)
+{
+    return memcmp(a, b, n) == 0;
+}
+
 /* Times that only this process needs are no change. */
 static bool node_same(const struct node *a, const struct node *b)
 {
@@ -85,7 +91,7 @@ static bool node_same(const struct node *a, const struct node *b)
     memcpy(&y, b, sizeof(y));
     x.heard_ms = y.heard_ms = 0;
     x.poll_ms = y.poll_ms = 0;
-    return memcmp(&x, &y, sizeof(x)) == 0;
+    return same_bytes(&x, &y, sizeof(x));
 }
 
 static const struct node *node_in(const struct node *nodes, int n, int64_t id)
@@ -122,7 +128,7 @@ static int save_facts(struct store *s, const struct service *before, const struc
 {
     int written = 0;
     for (int f = 0; f < FACT_MAX; f++) {
-        if (memcmp(&before->facts[f], &after->facts[f], sizeof(struct fact)) == 0) {
+        if (same_bytes(&before->facts[f], &after->facts[f], sizeof(struct fact))) {
             continue;
         }
         _cleanup_json_ json_t *value = fact_value_to_json(&after->facts[f].v);
@@ -147,7 +153,7 @@ static int save_ops(struct store *s, const struct truth_save *t, struct err *e)
         for (int k = 0; k < before->n_ops; k++) {
             old = before->ops[k].id == after->ops[i].id ? &before->ops[k] : old;
         }
-        if (old && memcmp(old, &after->ops[i], sizeof(*old)) == 0) {
+        if (old && same_bytes(old, &after->ops[i], sizeof(*old))) {
             continue;
         }
         int rc = save_op(s, t, &after->ops[i], e);
@@ -163,13 +169,13 @@ static int save_ops(struct store *s, const struct truth_save *t, struct err *e)
 static bool service_row_same(const struct service *a, const struct service *b)
 {
     return str_eq(a->cloud, b->cloud) && a->gen == b->gen &&
-           memcmp(&a->want, &b->want, sizeof(a->want)) == 0 &&
-           memcmp(&a->good, &b->good, sizeof(a->good)) == 0 && a->started_once == b->started_once &&
+           same_bytes(&a->want, &b->want, sizeof(a->want)) &&
+           same_bytes(&a->good, &b->good, sizeof(a->good)) && a->started_once == b->started_once &&
            a->deleting == b->deleting && a->converged == b->converged && a->in_error == b->in_error &&
            str_eq(a->error_why, b->error_why) && a->state == b->state && a->nodes_rev == b->nodes_rev &&
            a->next_ord == b->next_ord && a->fails == b->fails && str_eq(a->fail_why, b->fail_why) &&
            a->create_after_ms == b->create_after_ms &&
-           memcmp(a->replaced, b->replaced, sizeof(a->replaced)) == 0;
+           same_bytes(a->replaced, b->replaced, sizeof(a->replaced));
 }
 
 static bool app_row_same(const struct app *a, const struct app *b)
@@ -214,7 +220,7 @@ static int save_ledger(struct store *s, const struct truth_save *t, const struct
         .op = x->op_id,
         .app = t->app_after->id,
         .at_ms = x->at_ms ? x->at_ms : t->now_ms,
-        .text = (char *)(uintptr_t)x->text,
+        .text = (char *)x->text,
     };
     (void)str_copy(row.kind, sizeof(row.kind), ledger_kind_to_str(x->ledger));
     return store_ledger_add(s, &row, e);
@@ -228,7 +234,7 @@ static int save_history(struct store *s, const struct truth_save *t, const struc
         .service = x->service,
         .op = x->op_id,
         .node = x->node_id,
-        .text = (char *)(uintptr_t)x->text,
+        .text = (char *)x->text,
     };
     (void)str_copy(ev.kind, sizeof(ev.kind), x->state_changed ? "state" : "note");
     if (x->state_changed) {

@@ -52,9 +52,9 @@ static void reopen(struct fixture *f)
 static int64_t add_user(struct store *s, const char *name, int64_t credit)
 {
     _cleanup_free_ char *email = str_printf("%s@example.org", name);
-    struct user u = {.username = (char *)(uintptr_t)name,
+    struct user u = {.username = (char *)name,
                      .email = email,
-                     .password = (char *)(uintptr_t) "!",
+                     .password = (char *)"!",
                      .created_ms = 5};
     int64_t id = 0;
     assert_int_equal(store_begin(s, NULL), 0);
@@ -319,16 +319,16 @@ static void test_unique_users(void **state)
 {
     struct fixture *f = *state;
     (void)add_user(f->s, "ada", 0);
-    struct user u = {.username = (char *)(uintptr_t) "ada",
-                     .email = (char *)(uintptr_t) "b@example.org",
-                     .password = (char *)(uintptr_t) "!"};
+    struct user u = {.username = (char *)"ada",
+                     .email = (char *)"b@example.org",
+                     .password = (char *)"!"};
     int64_t id = 0;
     struct err e = {0};
     assert_int_equal(store_begin(f->s, NULL), 0);
     assert_int_equal(store_user_add(f->s, &u, &id, &e), ERR_EXISTS);
     assert_non_null(strstr(e.message, "user name"));
-    u.username = (char *)(uintptr_t) "bob";
-    u.email = (char *)(uintptr_t) "ada@example.org";
+    u.username = (char *)"bob";
+    u.email = (char *)"ada@example.org";
     assert_int_equal(store_user_add(f->s, &u, &id, &e), ERR_EXISTS);
     assert_non_null(strstr(e.message, "e-mail"));
     store_abort(f->s);
@@ -340,7 +340,7 @@ static void test_tokens_are_hashed(void **state)
     struct fixture *f = *state;
     int64_t ada = add_user(f->s, "ada", 0), id = 0;
     const char *secret = "cps_t_a-secret-that-nobody-may-read";
-    struct token t = {.user = ada, .name = (char *)(uintptr_t) "ci", .created_ms = 1, .expires_ms = 100};
+    struct token t = {.user = ada, .name = (char *)"ci", .created_ms = 1, .expires_ms = 100};
     assert_int_equal(store_begin(f->s, NULL), 0);
     assert_int_equal(store_token_add(f->s, &t, secret, &id, NULL), 0);
     assert_int_equal(store_token_add(f->s, &t, "another", &id, NULL), ERR_EXISTS);
@@ -386,7 +386,7 @@ static void test_events_count_up(void **state)
     int64_t id = 0;
     assert_int_equal(store_begin(f->s, NULL), 0);
     for (int i = 0; i < 5; i++) {
-        struct event ev = {.app = 1 + i % 2, .at_ms = i, .kind = "note", .text = (char *)(uintptr_t) "x"};
+        struct event ev = {.app = 1 + i % 2, .at_ms = i, .kind = "note", .text = (char *)"x"};
         assert_int_equal(store_event_add(f->s, &ev, &id, NULL), 0);
         assert_int_equal(id, 1 + i / 2);
     }
