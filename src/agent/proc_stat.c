@@ -20,17 +20,20 @@ static bool stat_one(const char *pid, pid_t session, struct stat_sum *sum)
     if (fs_read(path, 4096, &text, NULL) < 0 || !text.data) {
         return false;
     }
-    const char *p = strrchr(text.data, ')'); /* the name before it may hold anything */
-    long long own_session = 0, utime = 0, stime = 0, rss = 0;
-    if (!p ||
-        sscanf(p + 1,
-               " %*c %*d %*d %lld %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %*d %*d %*u %*u %lld",
-               &own_session, &utime, &stime, &rss) != 4) {
+    /* Fields after the name, which may hold anything: 3 is the state. */
+    enum { SESSION = 6, UTIME = 14, STIME = 15, RSS = 24 };
+    int64_t field[RSS + 1] = {0};
+    char *p = strrchr(text.data, ')');
+    if (!p || strlen(p) < 4) {
         return false;
     }
-    if (session == 0 || own_session == session) {
-        sum->rss_pages += rss;
-        sum->ticks += utime + stime;
+    p += 3;
+    for (int i = 4; i <= RSS; i++) {
+        field[i] = strtoll(p, &p, 10);
+    }
+    if (session == 0 || field[SESSION] == session) {
+        sum->rss_pages += field[RSS];
+        sum->ticks += field[UTIME] + field[STIME];
         sum->n++;
     }
     return true;
@@ -91,8 +94,7 @@ void proc_stat_node(json_t *out)
     if (limit > 0 && limit < INT64_MAX / 2) {
         json_object_set_new(out, "memory_limit_kb", json_integer(limit / 1024));
     }
-    double one = 0;
-    if (fs_read("/proc/loadavg", 128, &load, NULL) == 0 && sscanf(load.data, "%lf", &one) == 1) {
-        json_object_set_new(out, "load1", json_real(one));
+    if (fs_read("/proc/loadavg", 128, &load, NULL) == 0 && load.data) {
+        json_object_set_new(out, "load1", json_real(strtod(load.data, NULL)));
     }
 }

@@ -108,7 +108,7 @@ static json_t *metrics(struct agent *a)
 
 json_t *report_make(struct agent *a)
 {
-    struct engine_status st[AGENT_ENGINES_MAX];
+    struct engine_status st[AGENT_ENGINES_MAX] = {0};
     pthread_mutex_lock(&a->lock);
     for (int i = 0; i < a->n_engines; i++) {
         engine_status(a->engines[i].engine, &st[i]);

@@ -9,13 +9,14 @@
 
 #include "base/str.h"
 
+/* "FROM-TO r-xp OFFSET DEVICE INODE   /PATH" */
 static void trim_line(const char *line)
 {
-    unsigned long from = 0, to = 0;
-    char rights[8] = "", file[2] = "";
-    if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %1s", &from, &to, rights, file) == 4 && file[0] == '/' &&
-        str_eq(rights, "r-xp")) {
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    char *dash = NULL, *blank = NULL;
+    unsigned long from = strtoul(line, &dash, 16);
+    unsigned long to = *dash == '-' ? strtoul(dash + 1, &blank, 16) : 0;
+    if (to > from && str_starts(blank, " r-xp ") && strchr(blank, '/')) {
+        (void)madvise((void *)from, to - from, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr): as /proc says */
     }
 }
 

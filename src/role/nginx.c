@@ -214,10 +214,11 @@ static int nginx_metrics(struct role_engine *r, json_t *out)
     int rc = nginx_status(r, &text, NULL);
     if (rc == 0) {
         json_object_set_new(out, "connections", json_integer(nginx_number(text.data, "Active connections:")));
-        const char *line = strstr(text.data, "requests\n");
-        long long accepts = 0, handled = 0, requests = 0;
-        if (line && sscanf(line + 9, "%lld %lld %lld", &accepts, &handled, &requests) == 3) {
-            json_object_set_new(out, "requests", json_integer(requests));
+        char *at = strstr(text.data, "requests\n"); /* then: accepted, handled, requests */
+        if (at) {
+            (void)strtoll(at + strlen("requests\n"), &at, 10);
+            (void)strtoll(at, &at, 10);
+            json_object_set_new(out, "requests", json_integer(strtoll(at, NULL, 10)));
         }
     }
     return rc;

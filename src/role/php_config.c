@@ -15,8 +15,8 @@ struct php_text {
 };
 #define PHP(n, k, member, need, lo, hi)                                                                      \
     {                                                                                                        \
-        .name = n, .kind = k, .offset = offsetof(struct php_text, member), .required = need, .min = lo,      \
-        .max = hi                                                                                            \
+        .name = (n), .kind = (k), .offset = offsetof(struct php_text, member), .required = (need), .min = (lo), \
+        .max = (hi)                                                                                          \
     }
 static const struct json_field php_fields[] = {
     PHP("engine", JSON_F_STRING, engine, true, 0, 0),

@@ -21,8 +21,8 @@ struct redis_want {
 };
 #define REDIS(n, k, member, need, lo, hi)                                                                    \
     {                                                                                                        \
-        .name = n, .kind = k, .offset = offsetof(struct redis_want, member), .required = need, .min = lo,    \
-        .max = hi                                                                                            \
+        .name = (n), .kind = (k), .offset = offsetof(struct redis_want, member), .required = (need), .min = (lo), \
+        .max = (hi)                                                                                          \
     }
 static const struct json_field redis_fields[] = {
     REDIS("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -55,11 +55,12 @@ static int redis_read(const json_t *section, struct redis_want *ret, struct err 
 /* Whom it follows: nothing for the primary; while nobody is chosen, an address where nobody is. */
 static void redis_follows(const struct redis_want *w, char address[16], char port[8])
 {
-    (void)str_copy(address, 16, w->is_primary ? "NO" : w->primary[0] ? w->primary : "127.0.0.1");
+    bool chosen = w->primary && w->primary[0];
+    (void)str_copy(address, 16, w->is_primary ? "NO" : chosen ? w->primary : "127.0.0.1");
     if (w->is_primary) {
         (void)str_copy(port, 8, "ONE");
     } else {
-        snprintf(port, 8, "%d", w->primary[0] ? (int)w->primary_port : 1);
+        snprintf(port, 8, "%d", chosen ? (int)w->primary_port : 1);
     }
 }
 
@@ -137,7 +138,7 @@ static int redis_go_live(struct role_engine *r, const struct redis_want *w, stru
 
 static int redis_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
 {
-    struct redis_want w;
+    struct redis_want w = {0};
     _cleanup_buf_ struct buf text = {0}, old = {0};
     _cleanup_free_ char *path = str_printf("%s/redis.conf", r->run_dir);
     int rc = redis_read(section, &w, e);
