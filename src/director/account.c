@@ -193,10 +193,8 @@ int account_new_token(struct director *d, int64_t user, const char *name, int64_
                       struct token *ret_token, char **ret, struct err *e)
 {
     int64_t now = clock_steady_ms();
-    struct token t = {.user = user,
-                      .name = (char *)name,
-                      .created_ms = now,
-                      .expires_ms = days ? now + days * DAY_MS : 0};
+    struct token t = {
+        .user = user, .name = (char *)name, .created_ms = now, .expires_ms = days ? now + days * DAY_MS : 0};
     int rc = add_token(d, &t, ret, e);
     if (rc < 0) {
         return rc;

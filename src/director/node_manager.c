@@ -23,7 +23,7 @@ struct args {
     }
 #define TEXT_FIELD(n, longest)                                                                               \
     {                                                                                                        \
-        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = (longest)                \
+        .name = #n, .kind = JSON_F_STRING, .offset = offsetof(struct args, n), .max = (longest)              \
     }
 static const struct json_field fields[] = {
     INT_FIELD(epoch),

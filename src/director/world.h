@@ -47,7 +47,7 @@ struct slot {
     pthread_cond_t changed; /* txn, reports, questions, answers */
     atomic_int refs;
     int64_t id, owner; /* never change: may be read without the lock */
-    bool gone; /* removed: let it go */
+    bool gone;         /* removed: let it go */
     struct app_row row;
     int n;
     struct slot_service *services[SERVICES_MAX];

@@ -609,7 +609,11 @@ static void test_bad_requests(void **state)
     char *long_text = xmalloc(len);
     memset(long_text, 'x', len - 1);
     long_text[len - 1] = '\0';
-    int rc = world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", long_text), NULL);
+    int rc = ERR_UNAVAILABLE;
+    /* the refusal may overtake the body, and then be lost with the connection */
+    for (int i = 0; i < 20 && rc == ERR_UNAVAILABLE; i++) {
+        rc = world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", long_text), NULL);
+    }
     assert_int_equal(rc, ERR_TOO_LARGE);
     free(long_text);
     world_stop(w);
