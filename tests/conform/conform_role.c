@@ -6,12 +6,17 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -633,6 +638,42 @@ static void test_metrics(void **state)
     }));
 }
 
+/* Process and mount namespaces of our own: whatever becomes of this test, its engines end with it. */
+static int within_namespace(int (*f)(int, char **), int argc, char **argv)
+{
+    int status = 0;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0);
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0) {
+            _exit(77);
+        }
+        exit(f(argc, argv));
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+        print_message("skipped: no namespaces here\n");
+        return 77;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int role_tests(int argc, char **argv)
+{
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
+        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
+        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_metrics),
+    };
+    return cmocka_run_group_tests(tests, start_all, stop_all);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const needed[] = {"/usr/sbin/haproxy", "/usr/sbin/nginx", "/usr/sbin/php-fpm8.2",
@@ -647,17 +688,5 @@ int main(int argc, char **argv)
         print_message("skipped: needs root\n");
         return 77;
     }
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
-        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
-        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_metrics),
-    };
-    return cmocka_run_group_tests(tests, start_all, stop_all);
+    return within_namespace(role_tests, argc, argv);
 }
