@@ -30,7 +30,10 @@ static void ledger_row(struct truth *t, enum ledger_kind kind, int64_t amount, i
 void ledger_use(struct truth *t, struct node *n, int64_t hour)
 {
     ledger_row(t, LEDGER_USE, -1, n->id, hour, 0);
-    n->hours_paid = bug(CHARGE_TWICE) && hour == 1 ? hour : hour + 1;
+    n->hours_paid = hour + 1;
+    if (bug(CHARGE_TWICE) && hour == 1) {
+        ledger_row(t, LEDGER_USE, -1, n->id, hour, 0);
+    }
 }
 
 void ledger_refund(struct truth *t, struct node *n)

@@ -96,6 +96,9 @@ static struct pn *successor_of_victim(struct ctx *c)
 /* Its node is gone, lost, or too ill to hand anything over: a successor that has been there for long gets nothing. */
 static bool is_past(const struct ctx *c, const struct pn *old)
 {
+    if (old->victim && old->hears && !may_have(old, c->pair)) {
+        return true; /* it never took the role up: there is nothing to hand over */
+    }
     if (old->rank != RANK_SICK) {
         return old->rank > RANK_SICK;
     }

@@ -219,6 +219,8 @@ int php_config_fpm(const struct role_engine *r, const struct php_want *w, const 
              "request_terminate_timeout = %llds\n"
              "request_slowlog_timeout = 5s\n"
              "slowlog = %s/%s-slow.log\n"
+             "access.log = %s/%s-access.log\n"
+             "access.format = \"%%R %%u %%{%%Y-%%m-%%dT%%H:%%M:%%S%%z}t \\\"%%m %%r%%Q%%q\\\" %%s %%{milliseconds}d ms %%{kilobytes}M kB\"\n"
              "clear_env = yes\n"
              "catch_workers_output = no\n"
              "security.limit_extensions = .php\n"
@@ -226,6 +228,6 @@ int php_config_fpm(const struct role_engine *r, const struct php_want *w, const 
              "php_admin_flag[allow_url_fopen] = off\n"
              "php_admin_flag[allow_url_include] = off\n",
              (long long)w->request_timeout_s + 2, w->bind, (long long)w->port, status,
-             (long long)w->request_timeout_s, r->log_dir, r->name);
+             (long long)w->request_timeout_s, r->log_dir, r->name, r->log_dir, r->name);
     return 0;
 }

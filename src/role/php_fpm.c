@@ -347,7 +347,7 @@ static void fpm_forget(struct role_engine *r)
     }
 }
 
-static const char *const fpm_logs[] = {"-error.log", "-php.log", "-slow.log", NULL};
+static const char *const fpm_logs[] = {"-access.log", "-error.log", "-php.log", "-slow.log", NULL};
 
 const struct role_driver role_php_fpm = {
     .name = "php_fpm",

@@ -15,7 +15,8 @@ enum { PROXY, WEB, BACKEND, SESSIONS, N_ROLES };
 
 static const char *const proxy_logs[] = {"proxy.log", "proxy-error.log", NULL};
 static const char *const web_logs[] = {"web-access.log", "web-error.log", NULL};
-static const char *const backend_logs[] = {"backend-access.log", "backend-error.log", "session-relay.log", NULL};
+static const char *const backend_logs[] = {"backend-access.log", "backend-error.log", "backend-php.log",
+                                           "backend-slow.log", "session-relay.log", NULL};
 static const char *const sessions_logs[] = {"sessions.log", NULL};
 
 static const struct role_def roles[N_ROLES] = {

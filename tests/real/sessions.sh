@@ -8,7 +8,9 @@ a=$(upload shop first)
 cps code enable shop "$a" >/dev/null || give_up "the version is enabled"
 jar=$T/session-jar
 front=$(target shop)
-visit() { curl -s --max-time 10 -b "$jar" -c "$jar" "http://$front/index.php" | sed -nE 's/.* count=([0-9]+) .*/\1/p'; }
+# One name for all proxies: a visitor's cookie belongs to the name.
+get() { curl -s --max-time 10 -b "$jar" -c "$jar" --connect-to "shop.example:80:$front" http://shop.example/index.php; }
+visit() { get | sed -nE 's/.* count=([0-9]+) .*/\1/p'; }
 # goes_on TEXT: the next visit counts on from the last.
 last=0
 goes_on() {
@@ -38,7 +40,7 @@ check "two backend nodes take over" cps node add shop --backend 2
 goes_on "the counter goes on after the move"
 seen=""
 for _ in 1 2 3 4 5 6 7 8; do
-    seen+=$(curl -s --max-time 10 -b "$jar" -c "$jar" "http://$front/index.php" | sed -nE 's/.*node=([^ ]*) .*/\1/p')$'\n'
+    seen+=$(get | sed -nE 's/.*node=([^ ]*) .*/\1/p')$'\n'
     last=$((last + 1))
 done
 same "two backends answered" 2 "$(sort -u <<<"$seen" | grep -c .)"

@@ -120,10 +120,13 @@ static int capacity(struct world *w, int k, int role, bool nominal)
     return n;
 }
 
-static int least_wanted(const struct service *s, int role)
+/* The planner may act on a want of a moment ago. */
+static int least_wanted(const struct world *w, int k, int role)
 {
+    const struct service *s = &w->db.s[k];
     int a = s->want.counts[role], b = s->good.counts[role];
     int n = a < b ? a : b;
+    n = w->now - w->truth[k].asked_ms < DETECT_MS && w->truth[k].asked[role] < n ? w->truth[k].asked[role] : n;
     return n > 1 ? n : 1;
 }
 
@@ -131,13 +134,17 @@ static void check_paths(struct world *w, int k)
 {
     const struct service *s = &w->db.s[k];
     struct svc_truth *t = &w->truth[k];
-    bool running = s->want.run == RUN_RUNNING && !is_lying(w);
+    bool running = s->want.run == RUN_RUNNING && !is_lying(w), whole = true;
+    for (int r = 0; r < s->type->n_roles; r++) {
+        whole = whole && (!(s->type->roles[r].flags & ROLE_TARGET) || t->capacity[r] > 0);
+    }
     for (int r = 0; r < s->type->n_roles; r++) {
         if (!(s->type->roles[r].flags & ROLE_TARGET)) {
             continue;
         }
         int now = capacity(w, k, r, false), before = t->capacity[r];
-        int floor = before < least_wanted(s, r) ? before : least_wanted(s, r);
+        int floor = before < least_wanted(w, k, r) ? before : least_wanted(w, k, r);
+        floor = whole || floor < 2 ? floor : 1; /* what lacks another class is given up for what has all */
         if (!w->by_fault && running && now < floor && capacity(w, k, r, true) < floor) {
             bad(w, now == 0 ? "I2 service %d: the last path to %s is taken away by an action"
                             : "I12 service %d: an action leaves fewer %s than there were and are wanted",
@@ -289,7 +296,7 @@ static void check_ops(struct world *w, int k)
         const struct op *o = &s->ops[i];
         int64_t idle = w->now - o->progress_ms, age = w->now - o->born_ms;
         bool over = idle > deadline[o->facet] + 150 * SECOND || age > 3 * deadline[o->facet] + 150 * SECOND;
-        if (over && w->now - w->dir_up_ms > 60 * SECOND) {
+        if (over && !w->dir_down && w->now - w->dir_up_ms > 60 * SECOND) {
             bad(w, "I6 operation %lld does not end", (long long)o->id);
         }
     }
@@ -342,7 +349,7 @@ static void check_pair(struct world *w, int k)
     if (acts || good == 0 || !quiet) {
         t->no_primary_since = w->now;
     }
-    if (holders <= 2 || !quiet) {
+    if (holders <= 2 || !quiet || s->in_error) { /* T4 holds up replacements for an hour */
         t->crowded_since = w->now;
     }
     if (w->now - t->no_primary_since > 200 * SECOND) {

@@ -436,6 +436,9 @@ void dir_restore(struct world *w)
     w->db.next_id = next_id + 1000;
     w->recovery = true;
     forget_younger(w);
+    for (int k = 0; k < w->db.n; k++) {
+        w->truth[k].sessions = 0;
+    }
     for (int i = 1; i <= w->n_vms; i++) {
         vm_mark_fault(w, w->vm[i]);
     }

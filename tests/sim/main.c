@@ -1,5 +1,5 @@
 /*
- * conpaas-sim: runs seeds, scenarios and planted bugs.
+ * conpaas-sim: runs seeds and planted bugs.
  */
 #include <getopt.h>
 #include <string.h>
@@ -9,17 +9,17 @@
 int planted_bug = -1; /* see engine/bug.h */
 
 static struct {
-    int64_t seeds, start, seed, bug_seeds;
-    const char *type, *scenario, *bug;
-    bool one, bugs, scenarios, stats;
-} arg = {.seeds = 100, .start = 1, .bug_seeds = 400};
+    int64_t seeds, start, seed, bug_seeds, at_least;
+    const char *type, *bug;
+    bool one, bugs;
+} arg = {.seeds = 100, .start = 1, .bug_seeds = 400, .at_least = 1};
 
 static const char *const usage =
     "usage: conpaas-sim [--seeds N] [--start S] [--type php|quorum|drain|script]\n"
     "       conpaas-sim --seed N [--type T]      one seed, with a trace\n"
-    "       conpaas-sim --scenario NAME|all      scripted worlds; one with a trace\n"
-    "       conpaas-sim --bugs [--bug NAME] [--bug-seeds N]\n"
-    "                                            plants each mistake and says what catches it\n";
+    "       conpaas-sim --bugs [--bug NAME] [--bug-seeds N] [--at-least N]\n"
+    "                                            plants each mistake and says what catches it; fails when fewer than\n"
+    "                                            N are caught\n";
 
 static int64_t number(const char *s)
 {
@@ -33,11 +33,11 @@ static int64_t number(const char *s)
 
 static void read_args(int argc, char **argv)
 {
-    enum { SEEDS = 1, START, TYPE, SEED, SCENARIO, BUGS, BUG, BUG_SEEDS };
+    enum { SEEDS = 1, START, TYPE, SEED, AT_LEAST, BUGS, BUG, BUG_SEEDS };
     static const struct option options[] = {
         {"seeds", required_argument, NULL, SEEDS},       {"start", required_argument, NULL, START},
         {"type", required_argument, NULL, TYPE},         {"seed", required_argument, NULL, SEED},
-        {"scenario", required_argument, NULL, SCENARIO}, {"bugs", no_argument, NULL, BUGS},
+        {"at-least", required_argument, NULL, AT_LEAST}, {"bugs", no_argument, NULL, BUGS},
         {"bug", required_argument, NULL, BUG},           {"bug-seeds", required_argument, NULL, BUG_SEEDS},
         {0},
     };
@@ -57,8 +57,8 @@ static void read_args(int argc, char **argv)
             arg.seed = number(optarg);
             arg.one = true;
             break;
-        case SCENARIO:
-            arg.scenario = optarg;
+        case AT_LEAST:
+            arg.at_least = number(optarg);
             break;
         case BUGS:
             arg.bugs = true;
@@ -169,12 +169,10 @@ static int run_seeds(void)
 int main(int argc, char **argv)
 {
     read_args(argc, argv);
-    if (arg.scenario) {
-        bool all = str_eq(arg.scenario, "all");
-        return scenarios_run(all ? NULL : arg.scenario, !all) != 0;
-    }
     if (arg.bugs) {
-        return bugs_run(arg.bug, (int)arg.bug_seeds) != 0;
+        int caught = bugs_run(arg.bug, (int)arg.bug_seeds);
+        printf("%d caught\n", caught);
+        return caught < arg.at_least;
     }
     return arg.one ? run_one() : run_seeds();
 }

@@ -298,6 +298,10 @@ static void do_plan(struct world *w, struct event *e)
         }
     }
     plan_service(&m->view[k], m->credit_ok, &s->have, w->now, &p);
+    if (w->trace && p.waits_for[0] && w->now - s->said_ms > 30 * SECOND) {
+        say(w, "service %d waits for: %s", k, p.waits_for);
+        s->said_ms = w->now;
+    }
     for (int i = 0; i < p.n && !m->dead; i++) {
         do_action(w, m, k, &p.actions[i]);
     }

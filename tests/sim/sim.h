@@ -75,7 +75,7 @@ struct vm {
 struct mservice {
     struct have have;
     bool pending_plan;
-    int64_t planned_ms;
+    int64_t planned_ms, said_ms;
 };
 struct mgr {
     int vm, loop;
@@ -144,6 +144,8 @@ struct svc_truth { /* what really is, by service */
         int id, n, node[4]; /* machines */
     } chunk[40];
     int64_t last_gen;
+    int asked[ROLES_MAX]; /* smallest count that users have asked for lately */
+    int64_t asked_ms;
 };
 
 struct profile { /* probabilities in 1/1000 */
@@ -318,9 +320,6 @@ const struct service_type *sim_type(const char *name);
 int type_entry(const struct service_type *t);
 int type_with(const struct service_type *t, unsigned flag); /* first role with the flag, -1 */
 
-/* ---- scenarios.c, bugs.c ---- */
-int scenarios_run(const char *name, bool trace); /* NULL: all; returns the number that failed */
-void scenarios_list(void);
+/* ---- bugs.c ---- */
+/* name NULL: all; returns how many were caught within max_seeds. */
 int bugs_run(const char *name, int max_seeds);
-/* Runs one scenario under the bug that is switched on; true when it found a violation. */
-bool scenario_catches(const char *name, char why[256]);

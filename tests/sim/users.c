@@ -25,6 +25,12 @@ int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_o
         effects_done(&x);
         return r;
     }
+    for (int k = 0; k < ROLES_MAX; k++) {
+        struct svc_truth *s = &w->truth[svc];
+        bool old = w->now - s->asked_ms > DETECT_MS, less = w->db.s[svc].want.counts[k] < s->asked[k];
+        s->asked[k] = old || less ? w->db.s[svc].want.counts[k] : s->asked[k];
+    }
+    w->truth[svc].asked_ms = w->now;
     dir_commit(w, svc, &t);
     if (ret_op) {
         *ret_op = op;
