@@ -115,6 +115,9 @@ static int serve(const char *path, struct err *e)
         notify("STOPPING=1");
         log_info(&here, "stopping");
     }
+    if (rc >= 0 && atomic_load(&d->reader.gone)) {
+        rc = err_set(e, ERR_FAILED, "the reader of archives is gone: start anew");
+    }
     director_stop(d);
     free(d);
     return rc;

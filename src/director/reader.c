@@ -151,7 +151,11 @@ int reader_check(struct reader *r, int fd, struct archive_info *ret, struct err 
     int rc = ask(r, fd, pair[1]);
     close(pair[1]);
     if (rc < 0) {
-        return err_set(e, ERR_FAILED, "the reader of archives is gone: %s", strerror(-rc));
+        /* It can only be forked while there is one thread: a fresh director brings a fresh one. */
+        atomic_store(&r->gone, true);
+        (void)kill(getpid(), SIGTERM);
+        return err_set_hint(e, ERR_UNAVAILABLE, "try again in a moment: the director starts anew",
+                            "the reader of archives is gone");
     }
     if (!wait_readable(mine)) {
         return err_set(e, ERR_TIMEOUT, "the archive could not be checked in time");

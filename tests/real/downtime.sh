@@ -91,6 +91,13 @@ kill_director() {
     cps node remove shop --web 1
 }
 under_load "the director is killed and restarted, a change still arrives" kill_director
+kill_reader() {
+    kill -KILL "$(reader_pid)"
+    cps code upload shop "$T/first.tar.gz" >/dev/null 2>&1 # it may be this one that finds out
+    wait_for 30 api_answers && wait_for 30 upload_works
+}
+upload_works() { cps code upload shop "$T/first.tar.gz"; }
+under_load "the reader of archives is killed, uploads work again" kill_reader
 under_load "all is packed on one node again" cps node remove shop --web 1 --backend 1
 same "one node has all roles" "PROXY WEB BACKEND" "$(roles shop)"
 cps service stop shop >/dev/null 2>&1

@@ -182,7 +182,9 @@ start_director() {
 }
 api_answers() { curl -ksf --max-time 5 "https://127.0.0.1:$user_port/v1/version"; }
 # The daemon's own process, not its supervisor.
-daemon_pid() { pgrep -f "^$build/src/$1/conpaas-$1 --config $T/$1.conf" | tail -n 1; }
+# The daemon itself, not a process that it has forked.
+daemon_pid() { pgrep -o -f "^$build/src/$1/conpaas-$1 --config $T/$1.conf"; }
+reader_pid() { pgrep -P "$(daemon_pid director)"; }
 director_admin() { "$build/src/director/conpaas-director" --config "$T/director.conf" admin "$@"; }
 
 set_up() {
