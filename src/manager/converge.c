@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "manager/narrate.h"
+#include "manager/summary.h"
 #include "manager/wire.h"
 
 #define PLAN_EVERY_MS 1000 /* without a change */
@@ -137,9 +138,23 @@ static void do_publish(struct manager *m, struct managed *s, const struct action
     }
 }
 
+/* Whoever waits for an operation looks at the nodes next: what they do is told before its end, in the same queue. */
+static void tell_before_end(struct manager *m, struct managed *s, const struct action *a, int64_t now_ms)
+{
+    _cleanup_free_ char *key = str_printf("report before the end of op %lld", (long long)a->op);
+    if (!due(s, key, now_ms)) {
+        return;
+    }
+    struct queued_call call = {.path = "/node/v1/report", .service = s->id};
+    call.body = json_pack("{s:I, s:[o], s:[]}", "epoch", (json_int_t)m->epoch, "services", summary_of(s, now_ms), "log");
+    str_copy(call.what, sizeof(call.what), key);
+    (void)calls_push(&m->calls, &call);
+}
+
 static void do_finish(struct manager *m, struct managed *s, const struct action *a, int64_t now_ms)
 {
     _cleanup_free_ char *key = str_printf("finish op %lld", (long long)a->op);
+    tell_before_end(m, s, a, now_ms);
     json_t *body = json_pack("{s:I, s:s, s:s}", "op", (json_int_t)a->op, "outcome", op_state_to_str(a->outcome), "why",
                              a->why);
     if (ask(m, s, "/node/v1/finish", body, key, now_ms)) {
