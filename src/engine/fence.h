@@ -1,6 +1,5 @@
 /*
- * What an agent promises and accepts (F2, F3) and which commands it may start (K rules).  Pure; used by the agent
- * and by the simulated ones.
+ * What an agent promises and accepts (F2, F3).  Pure; used by the agent and by the simulated ones.
  */
 #pragma once
 

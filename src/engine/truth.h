@@ -151,5 +151,5 @@ struct leak_machine {
     bool other_cloud_id; /* ... and says another cloud id */
 };
 /* Sets kill[i] for machines to terminate; returns their number, or ERR_QUOTA (with kill all false) when more than
- * 5 machines or 20 % of all would go in one pass (V5, DESIGN 5). */
+ * 5 machines or 20 % of all would go in one pass (V5). */
 int leak_pick(const struct leak_machine *m, int n, bool *kill, struct err *e) WARN_UNUSED;

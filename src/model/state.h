@@ -13,7 +13,7 @@ STR_TABLE_DECLARE(run, enum run);
 enum facet { FACET_RUN, FACET_COUNTS, FACET_CODE, FACET_SETTINGS, FACET_CMD, FACET_MAX };
 STR_TABLE_DECLARE(facet, enum facet);
 
-/* What people see (spec 1.3); derived from operations and convergence, never set (O7). */
+/* What people see; derived from operations and convergence, never set (O7). */
 enum service_state {
     SERVICE_INIT,
     SERVICE_PROLOGUE,

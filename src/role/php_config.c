@@ -1,5 +1,5 @@
 /*
- * The pool is the same everywhere (spec 6.2); what users may set goes through one table.
+ * The pool is the same everywhere; what users may set goes through one table.
  */
 #include "role/php_config.h"
 
