@@ -1,6 +1,9 @@
 /*
  * Code versions and settings.
  */
+#include <errno.h>
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "director/api.h"
 #include "director/artifact.h"
@@ -50,6 +53,19 @@ static int add_version(struct api_call *c, struct slot *s, struct slot_service *
     return api_reply(c, object_version(&code, 0));
 }
 
+/* Before the archive is copied and checked; add_version has the last word. */
+static int check_room(struct api_call *c, int fd, struct err *e)
+{
+    struct stat st;
+    int64_t app = 0;
+    int rc = store_service_app(c->d->store, call_match_id(&c->match, "service"), &app, e);
+    if (rc < 0) {
+        return rc;
+    }
+    return fstat(fd, &st) < 0 ? err_errno(e, errno, "the upload cannot be read")
+                              : check_quota(c->d, app, st.st_size, e);
+}
+
 static int code_upload(struct api_call *c, struct err *e)
 {
     _cleanup_slot_ struct slot *s = NULL;
@@ -59,8 +75,8 @@ static int code_upload(struct api_call *c, struct err *e)
     if (fd < 0) {
         return err_set(e, ERR_INVALID, "the request has no archive");
     }
-    int rc = artifact_put(c->d, fd, &a, e); /* slow, without the application's lock */
-    if (rc < 0) {
+    int rc = check_room(c, fd, e);
+    if (rc < 0 || (rc = artifact_put(c->d, fd, &a, e)) < 0) { /* slow, without the application's lock */
         return rc;
     }
     _cleanup_(artifact_unlockp) struct director *locked = c->d; /* until the version is stored */

@@ -204,11 +204,31 @@ static int remove_one(void *arg, const char *sha256)
     return is_hash(sha256) && (unlink(path) == 0 || errno == ENOENT) ? 0 : -1;
 }
 
+/* Files that no commit came to refer to: uploads refused after they were stored, or cut by a crash. Nobody
+ * is between the two while the lock is held. */
+static int collect_strays(struct director *d, struct err *e)
+{
+    _cleanup_free_ char *dir = dir_of(d);
+    DIR *dp = opendir(dir);
+    struct dirent *entry;
+    int rc = dp ? 0 : err_errno(e, errno, "%s", dir);
+    while (rc >= 0 && (entry = readdir(dp))) {
+        rc = is_hash(entry->d_name) ? store_artifact_known(d->store, entry->d_name, e) : 1;
+        if (rc == 0) {
+            (void)unlinkat(dirfd(dp), entry->d_name, 0);
+        }
+    }
+    if (dp) {
+        closedir(dp);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int artifact_collect(struct director *d, struct err *e)
 {
     _cleanup_(artifact_unlockp) struct director *locked = artifact_lock(d);
-    int rc = store_begin(d->store, e);
-    if (rc < 0) {
+    int rc = collect_strays(d, e);
+    if (rc < 0 || (rc = store_begin(d->store, e)) < 0) {
         return rc;
     }
     if ((rc = store_artifacts_unused(d->store, remove_one, d, e)) < 0) {

@@ -25,5 +25,5 @@ int artifact_put(struct director *d, int fd, struct artifact *ret, struct err *e
 int artifact_put_default(struct director *d, const struct service_type *t, struct artifact *ret,
                          struct err *e) WARN_UNUSED;
 int artifact_open(struct director *d, const char *sha256, int *ret_fd, struct err *e) WARN_UNUSED;
-/* Removes files that no version uses. */
+/* Removes files that no version uses, and those that no version came to use. */
 int artifact_collect(struct director *d, struct err *e) WARN_UNUSED;

@@ -227,6 +227,8 @@ int store_version_delete(struct store *s, int64_t service, int64_t id, struct er
 int store_code_bytes(struct store *s, int64_t app, int64_t *ret, struct err *e) WARN_UNUSED;
 /* 1 when a version of the application uses it, else 0. */
 int store_app_uses(struct store *s, int64_t app, const char *sha256, struct err *e) WARN_UNUSED;
+/* 1 when a version has, or had until the last collection, these bytes. */
+int store_artifact_known(struct store *s, const char *sha256, struct err *e) WARN_UNUSED;
 /* Calls f for each artifact that no version uses; they are forgotten when f returns 0. In a transaction. */
 int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha256), void *arg,
                            struct err *e) WARN_UNUSED;

@@ -161,6 +161,15 @@ int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha2
     return rc < 0 ? rc : 0;
 }
 
+int store_artifact_known(struct store *s, const char *sha256, struct err *e)
+{
+    struct db *db = store_read(s);
+    int64_t one = 0;
+    int rc = db_int(db, e, &one, "SELECT 1 FROM artifacts WHERE sha256 = ?", "s", sha256);
+    store_read_end(s, db);
+    return rc;
+}
+
 /* ---- settings and secrets ---- */
 
 int store_settings_add(struct store *s, int64_t service, int64_t rev, const json_t *values, int64_t now_ms,

@@ -2,6 +2,7 @@
  * The users' side of the director: who may call what, made from the call table; accounts; limits; archives;
  * changes that come at the same time.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "base/archive.h"
 #include "base/fs.h"
 #include "director/api.h"
+#include "director/artifact.h"
 #include "director_world.h"
 
 /* ---- every call x everybody ---- */
@@ -428,6 +430,21 @@ static size_t count_versions(struct http_client *c, int64_t service)
     return json_array_size(json_object_get(j, "versions"));
 }
 
+/* In the store of archives. */
+static int count_files(const struct director_world *w)
+{
+    _cleanup_free_ char *dir = str_printf("%s/data/artifacts", w->dir);
+    DIR *d = opendir(dir);
+    struct dirent *de;
+    int n = 0;
+    assert_non_null(d);
+    while ((de = readdir(d))) {
+        n += de->d_name[0] != '.';
+    }
+    closedir(d);
+    return n;
+}
+
 static int64_t new_service(struct http_client *c)
 {
     _cleanup_json_ json_t *j = NULL;
@@ -477,6 +494,23 @@ static void test_archives(void **state)
     assert_int_equal(upload(c, service, large_tar, large_len, NULL), ERR_QUOTA);
     free(text);
     assert_int_equal(count_versions(c, service), 2);
+    assert_int_equal(count_files(w), 2); /* what was refused takes no room */
+    world_stop(w);
+}
+
+/* An upload that was cut short by a crash, or refused after it was stored, leaves a file of no version. */
+static void test_stray_archives(void **state)
+{
+    struct director_world *w = world_start(NULL);
+    _cleanup_free_ char *ada = world_user(w, "ada", false, 50);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, ada);
+    _cleanup_free_ char *stray = str_printf("%s/data/artifacts/%064d", w->dir, 7);
+    (void)new_service(c);
+    assert_int_equal(fs_write_atomic(stray, "x", 1, 0600, NULL), 0);
+    assert_int_equal(count_files(w), 2);
+    assert_int_equal(artifact_collect(w->d, NULL), 0);
+    assert_false(fs_exists(stray));
+    assert_int_equal(count_files(w), 1); /* the default code stays */
     world_stop(w);
 }
 
@@ -659,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_rate_limits),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_archives),
+        cmocka_unit_test(test_stray_archives),
         cmocka_unit_test(test_life_of_own_application),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_simultaneous_changes),
