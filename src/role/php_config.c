@@ -193,12 +193,44 @@ int php_config_ini(const struct role_engine *r, const struct php_want *w, struct
     return rc;
 }
 
-int php_config_fpm(const struct role_engine *r, const struct php_want *w, const char *status, struct buf *out,
+char *php_config_socket(const struct role_engine *r, const char *what, int64_t generation)
+{
+    return str_printf("%s/%s-%lld.sock", r->run_dir, what, (long long)generation);
+}
+
+/* Versions are tried in a pool of its own: errors are wanted as evidence there, and what one request sets for that
+ * stays set in its process for all that follow, so each process answers a single one. */
+static void php_probe_pool(const struct role_engine *r, int64_t generation, struct buf *out)
+{
+    _cleanup_free_ char *socket = php_config_socket(r, "probe", generation);
+    buf_addf(out,
+             "[probe]\n"
+             "user = www-data\n"
+             "group = www-data\n"
+             "listen = %s\n"
+             "listen.mode = 0600\n"
+             "pm = ondemand\n"
+             "pm.max_children = 2\n"
+             "pm.max_requests = 1\n"
+             "request_terminate_timeout = 30s\n"
+             "clear_env = yes\n"
+             "security.limit_extensions = .php\n"
+             "php_admin_flag[allow_url_fopen] = off\n"
+             "php_admin_flag[allow_url_include] = off\n"
+             "php_admin_flag[display_errors] = off\n"
+             "php_admin_flag[html_errors] = off\n"
+             "php_admin_flag[log_errors] = on\n"
+             "php_admin_value[error_log] =\n", /* to whoever asked */
+             socket);
+}
+
+int php_config_fpm(const struct role_engine *r, const struct php_want *w, int64_t generation, struct buf *out,
                    struct err *e)
 {
-    if (!quote_is_plain(r->name) || !quote_is_plain(r->log_dir) || !quote_is_plain(status)) {
+    if (!quote_is_plain(r->name) || !quote_is_plain(r->log_dir) || !quote_is_plain(r->run_dir)) {
         return err_set(e, ERR_INTERNAL, "a name or directory of php-fpm is no plain word");
     }
+    _cleanup_free_ char *status = php_config_socket(r, "status", generation);
     buf_addf(out,
              "; Written by conpaas-agent; changes are lost.\n"
              "[global]\n"
@@ -229,5 +261,6 @@ int php_config_fpm(const struct role_engine *r, const struct php_want *w, const 
              "php_admin_flag[allow_url_include] = off\n",
              (long long)w->request_timeout_s + 2, w->bind, (long long)w->port, status,
              (long long)w->request_timeout_s, r->log_dir, r->name, r->log_dir, r->name);
+    php_probe_pool(r, generation, out);
     return 0;
 }

@@ -11,8 +11,9 @@ struct php_want {
     const json_t *settings; /* borrowed; only known keys, every value checked by php_config_ini */
 };
 int php_want_read(const json_t *section, struct php_want *ret, struct err *e) WARN_UNUSED;
-/* status: path of the status socket. */
-int php_config_fpm(const struct role_engine *r, const struct php_want *w, const char *status, struct buf *out,
+/* Path of the socket for "status" or "probe" of the process of that generation. Caller frees. */
+char *php_config_socket(const struct role_engine *r, const char *what, int64_t generation);
+int php_config_fpm(const struct role_engine *r, const struct php_want *w, int64_t generation, struct buf *out,
                    struct err *e) WARN_UNUSED;
 /* A setting that is unknown or badly written: ERR_INVALID, "settings: ...". */
 int php_config_ini(const struct role_engine *r, const struct php_want *w, struct buf *out,

@@ -1,7 +1,7 @@
 /*
  * Driver "php_fpm".  fpm.conf names the listening socket by its address; php-fpm finds the inherited
- * descriptor of that address in FPM_SOCKETS.  Each start has a status socket of its own, so that we always
- * ask the newest one, also while all its children are busy.
+ * descriptor of that address in FPM_SOCKETS.  Each start has sockets of its own for status and for trying
+ * versions, so that we always ask the newest one, also while all its children are busy.
  */
 #include "role/php_fpm.h"
 
@@ -19,14 +19,15 @@
 #include "role/php_config.h"
 
 #define FPM_BACKLOG 1024
-#define PROBE_TIMEOUT_MS 30000
+#define PROBE_TIMEOUT_MS 25000
+#define PROBE_AWAIT_MS 5000
 
 struct fpm_state {
     int listen_fd; /* -1: none */
     char *listen;  /* "address:port" of listen_fd */
     char *text,
-        *running; /* configuration without the status socket's name: of the files, of the newest process */
-    int64_t generation, running_generation; /* of its status socket */
+        *running; /* configuration without the names of its own sockets: of the files, of the newest process */
+    int64_t generation, running_generation; /* of those sockets */
     char bind[16];
     int64_t port;
 };
@@ -84,15 +85,14 @@ static int fpm_install(struct role_engine *r, const char *conf, const char *ini,
     return rc < 0 ? rc : fs_write_atomic(ini_path, ini, strlen(ini), 0600, e);
 }
 
-/* Writes the files; a status socket of their own only when they differ from what runs. */
+/* Writes the files; sockets of their own only when they differ from what runs. */
 static int fpm_write(struct role_engine *r, const struct php_want *w, const char *ini, bool same,
                      struct err *e)
 {
     struct fpm_state *s = state_of(r);
     _cleanup_buf_ struct buf conf = {0};
     int64_t generation = same ? s->running_generation : clock_mono_ms();
-    _cleanup_free_ char *status = str_printf("%s/status-%lld.sock", r->run_dir, (long long)generation);
-    int rc = php_config_fpm(r, w, status, &conf, e);
+    int rc = php_config_fpm(r, w, generation, &conf, e);
     rc = rc < 0 ? rc : fpm_install(r, conf.data, ini, e);
     if (rc == 0) {
         s->generation = generation;
@@ -108,7 +108,7 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
     struct fpm_state *s = state_of(r);
     _cleanup_buf_ struct buf plain = {0}, ini = {0};
     int rc = php_want_read(section, &w, e);
-    rc = rc < 0 ? rc : php_config_fpm(r, &w, "-", &plain, e);
+    rc = rc < 0 ? rc : php_config_fpm(r, &w, 0, &plain, e);
     rc = rc < 0 ? rc : php_config_ini(r, &w, &ini, e);
     rc = rc < 0 ? rc : fpm_make_log(r, e);
     if (rc < 0) {
@@ -157,11 +157,12 @@ static void fpm_release(struct role_engine *r)
 /* Sockets of earlier generations that were killed. */
 static void fpm_sweep(const struct role_engine *r, int64_t generation)
 {
-    _cleanup_free_ char *keep = str_printf("status-%lld.sock", (long long)generation);
+    _cleanup_free_ char *keep = str_printf("-%lld.sock", (long long)generation);
     DIR *d = opendir(r->run_dir);
     struct dirent *entry;
     while (d && (entry = readdir(d))) {
-        if (str_starts(entry->d_name, "status-") && !str_eq(entry->d_name, keep)) {
+        bool ours = str_starts(entry->d_name, "status-") || str_starts(entry->d_name, "probe-");
+        if (ours && !str_ends(entry->d_name, keep)) {
             (void)unlinkat(dirfd(d), entry->d_name, 0);
         }
     }
@@ -199,8 +200,7 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
 static int fpm_status(struct role_engine *r, json_t **ret, struct err *e)
 {
     struct fpm_state *s = state_of(r);
-    _cleanup_free_ char *path =
-        str_printf("%s/status-%lld.sock", r->run_dir, (long long)s->running_generation);
+    _cleanup_free_ char *path = php_config_socket(r, "status", s->running_generation);
     const struct fcgi_param params[] = {
         {"REQUEST_METHOD", "GET"},      {"SCRIPT_NAME", "/status"},
         {"SCRIPT_FILENAME", "/status"}, {"QUERY_STRING", "json"},
@@ -282,10 +282,20 @@ static bool fpm_is_fatal(const struct fcgi_answer *a)
     return a->status >= 500;
 }
 
+/* One that has just been started, or ended a moment ago, answers soon. */
+static void fpm_await(struct role_engine *r)
+{
+    int64_t end = clock_mono_ms() + PROBE_AWAIT_MS;
+    while (fpm_check(r, NULL) < 0 && clock_mono_ms() < end) {
+        struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
+}
+
 static int fpm_try_script(struct role_engine *r, const char *root, const char *script, struct err *e)
 {
-    struct fpm_state *s = state_of(r);
-    /* Errors are wanted as evidence, not in the page nor in the application's log. */
+    fpm_await(r);
+    _cleanup_free_ char *path = php_config_socket(r, "probe", state_of(r)->running_generation);
     const struct fcgi_param params[] = {
         {"REQUEST_METHOD", "GET"},
         {"SCRIPT_NAME", "/index.php"},
@@ -301,11 +311,9 @@ static int fpm_try_script(struct role_engine *r, const char *root, const char *s
         {"HTTP_USER_AGENT", "conpaas-probe"},
         {"GATEWAY_INTERFACE", "CGI/1.1"},
         {"CONTENT_LENGTH", "0"},
-        {"PHP_ADMIN_VALUE", "display_errors=0\nlog_errors=1\nerror_log=\nhtml_errors=0"},
         {NULL, NULL},
     };
-    struct local_addr where = {.address = str_eq(s->bind, "0.0.0.0") ? "127.0.0.1" : s->bind,
-                               .port = (int)s->port};
+    struct local_addr where = {.path = path};
     _cleanup_(fcgi_answer_done) struct fcgi_answer a = {0};
     int rc = fcgi_get(&where, params, 8192, PROBE_TIMEOUT_MS, &a, e);
     if (rc < 0) {

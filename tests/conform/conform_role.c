@@ -80,6 +80,7 @@ static void put_versions(const struct world *w)
         put(w, v, "slow.php",
             "<?php $t = microtime(true); while (microtime(true) - $t < 1.0) { hash('sha256', 'x'); } "
             "echo \"slow done\\n\";");
+        put(w, v, "shown.php", "<?php echo ini_get('display_errors'), ini_get('log_errors'), '|', ini_get('error_log');");
         put(w, v, "count.php",
             "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; "
             "echo 'n=', $_SESSION['n'], \"\\n\";");
@@ -527,6 +528,24 @@ static void test_probe(void **state)
     err_done(&e);
 }
 
+/* A trial leaves nothing behind in the process that answered it: visitors' errors are shown and logged as set. */
+static void test_probe_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *shown = str_printf("On0|%s/backend-a-php.log", w->log);
+    struct err e = {0};
+    w->php[1] = false;
+    (void)apply(w, PROXY);
+    for (int i = 0; i < 10; i++) { /* each of the processes */
+        assert_true(engine_try(w->engine[FPM_A], 4, &e) < 0);
+        err_done(&e);
+        const struct expectation now[] = {{"GET", "/shown.php", NULL, NULL, 200, shown, NULL}};
+        expect_all(w, now, 1);
+    }
+    w->php[1] = true;
+    (void)apply(w, PROXY);
+}
+
 static int count(const struct world *w, char cookie[256])
 {
     struct http_got got;
@@ -645,7 +664,8 @@ static int within_namespace(int (*f)(int, char **), int argc, char **argv)
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0);
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0) {
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("proc", "/proc", "proc", 0, NULL) != 0) {
             _exit(77);
         }
         exit(f(argc, argv));
@@ -668,8 +688,8 @@ static int role_tests(int argc, char **argv)
         cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
         cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
         cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_probe_leaves_nothing), cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_drain),        cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);
 }
