@@ -19,7 +19,8 @@ static bool named_by_anyone(struct world *w, const struct vm *v, int role)
     int entry = type_entry(type_of(w, v));
     for (int i = 1; i <= w->n_vms && entry >= 0; i++) {
         const struct vm *p = w->vm[i];
-        if (p->run && p->svc == v->svc && doc_has(&p->applied, entry) && set_has(&p->applied.names[role], v->node)) {
+        if (p->run && p->svc == v->svc && doc_has(&p->applied, entry) &&
+            set_has(&p->applied.names[role], v->node)) {
             return true;
         }
     }
@@ -89,7 +90,8 @@ static void end_probe(struct world *w, struct event *e)
 static const char *refusal(struct world *w, const struct vm *v, const struct doc *d, bool *ret_own)
 {
     *ret_own = false;
-    if (d->roles && d->settings != v->applied.settings && (w->bad_settings[v->svc] >> (d->settings % 64) & 1)) {
+    if (d->roles && d->settings != v->applied.settings &&
+        (w->bad_settings[v->svc] >> (d->settings % 64) & 1)) {
         *ret_own = bug(BLAME_CONTENT);
         return "settings: refused by the engine";
     }
@@ -276,7 +278,8 @@ static void start_cmd(struct world *w, struct vm *v, const struct doc_cmd *d)
     struct ending x = {{0}, {0}};
     (void)str_copy(x.id, sizeof x.id, d->id);
     (void)str_copy(x.kind, sizeof x.kind, d->kind);
-    int64_t ms = str_eq(d->kind, "run") ? between(w, 5 * SECOND, 300 * SECOND) : between(w, SECOND, 6 * SECOND);
+    int64_t ms =
+        str_eq(d->kind, "run") ? between(w, 5 * SECOND, 300 * SECOND) : between(w, SECOND, 6 * SECOND);
     at(w, ms, end_cmd, v->id, v->gen)->p = xmemdup(&x, sizeof x);
     for (int i = 0; i < v->n_cmds && str_eq(d->kind, "interrupt"); i++) { /* K4 */
         if (v->cmds[i].state == CMD_RUNNING && str_starts(v->cmds[i].id, "run#")) {

@@ -46,7 +46,8 @@ static void check_start(struct world *w, struct vm *v, bool first)
 {
     const struct vm *other = serving_member(w, v->svc, v, HEALTH_OK);
     if (other) {
-        bad(w, "I7 node %lld starts a new cluster while node %lld serves", (long long)v->node, (long long)other->node);
+        bad(w, "I7 node %lld starts a new cluster while node %lld serves", (long long)v->node,
+            (long long)other->node);
     }
     if (first && v->position > 0) {
         bad(w, "I7 node %lld is bootstrapped over its own data", (long long)v->node);
@@ -54,14 +55,15 @@ static void check_start(struct world *w, struct vm *v, bool first)
     for (int i = 1; i <= w->n_vms; i++) {
         const struct vm *o = w->vm[i];
         const struct rec *r = rec_find(w, o->node);
-        bool counts = o != v && o->svc == v->svc && o->exists && !o->hung && r && r->vm == o->id && !r->orphan &&
-                      r->status != NODE_DYING && r->status != NODE_GONE;
+        bool counts = o != v && o->svc == v->svc && o->exists && !o->hung && r && r->vm == o->id &&
+                      !r->orphan && r->status != NODE_DYING && r->status != NODE_GONE;
         if (counts && first && o->position > 0) {
-            bad(w, "I7 bootstrap on node %lld while node %lld holds data", (long long)v->node, (long long)o->node);
+            bad(w, "I7 bootstrap on node %lld while node %lld holds data", (long long)v->node,
+                (long long)o->node);
         }
         if (counts && !first && r->status == NODE_UP && o->position > v->position) {
-            bad(w, "I7 recovery from %lld while node %lld has %lld", (long long)v->position, (long long)o->node,
-                (long long)o->position);
+            bad(w, "I7 recovery from %lld while node %lld has %lld", (long long)v->position,
+                (long long)o->node, (long long)o->position);
         }
     }
 }
@@ -109,7 +111,8 @@ static void member_join(struct world *w, struct event *e)
 static bool undisturbed(struct world *w, const struct vm *v)
 {
     const struct rec *r = rec_find(w, v->node);
-    return w->now - v->fault_ms > 400 * SECOND && w->now - w->last_fault > 400 * SECOND && r && r->status == NODE_UP;
+    return w->now - v->fault_ms > 400 * SECOND && w->now - w->last_fault > 400 * SECOND && r &&
+           r->status == NODE_UP;
 }
 
 static void check_joins(struct world *w, const struct vm *v)
@@ -117,7 +120,8 @@ static void check_joins(struct world *w, const struct vm *v)
     int boot = boot_role(w, v);
     for (int i = 1; i <= w->n_vms && v->position < 0; i++) {
         const struct vm *o = w->vm[i];
-        bool too = o != v && o->svc == v->svc && vm_works(o) && o->health[boot] == HEALTH_BAD && o->position < 0;
+        bool too =
+            o != v && o->svc == v->svc && vm_works(o) && o->health[boot] == HEALTH_BAD && o->position < 0;
         if (too && undisturbed(w, o) && undisturbed(w, v)) {
             bad(w, "I7 nodes %lld and %lld join at once", (long long)v->node, (long long)o->node);
         }
@@ -256,7 +260,9 @@ static void chunk_tick(struct world *w, int k)
     wanted = wanted > 2 ? 2 : wanted;
     for (int c = 0, copies = 6; c < t->n_chunks && copies > 0; c++) {
         bool source = good_replicas(w, k, role, c, &none) > 0;
-        int to = good_replicas(w, k, role, c, draining) < wanted && source ? pick_holder(w, k, role, c, draining) : 0;
+        int to = good_replicas(w, k, role, c, draining) < wanted && source
+                     ? pick_holder(w, k, role, c, draining)
+                     : 0;
         if (to && t->chunk[c].n < 4) {
             t->chunk[c].node[t->chunk[c].n++] = to;
             copies--;
@@ -301,7 +307,8 @@ void data_drop(struct world *w, struct vm *v, bool by_action)
     if (!t) {
         return;
     }
-    bool ours = !r || (r->vm == v->id && !r->orphan); /* else a duplicate, or younger than the restored database */
+    bool ours =
+        !r || (r->vm == v->id && !r->orphan); /* else a duplicate, or younger than the restored database */
     for (int c = t->n_chunks - 1; c >= 0; c--) {
         int n = 0;
         for (int i = 0; i < t->chunk[c].n; i++) {
@@ -313,7 +320,8 @@ void data_drop(struct world *w, struct vm *v, bool by_action)
         if (n > 0) {
             continue;
         }
-        if (by_action && ours && !is_lying(w) && w->db.s[v->svc].want.run == RUN_RUNNING && !v->kill_excused && calm(w, v->svc, DETECT_MS)) {
+        if (by_action && ours && !is_lying(w) && w->db.s[v->svc].want.run == RUN_RUNNING &&
+            !v->kill_excused && calm(w, v->svc, DETECT_MS)) {
             bad(w, "I9 the last replica of chunk %d goes with node %lld", t->chunk[c].id, (long long)v->node);
         }
         t->chunk[c] = t->chunk[--t->n_chunks];
@@ -328,7 +336,8 @@ static struct vm *acting_primary(struct world *w, int k)
     struct service *s = &w->db.s[k];
     int pair = type_with(s->type, ROLE_PAIR);
     struct vm *p = vm_of(w, s->facts[FACT_PRIMARY].v.node);
-    bool acts = p && vm_works(p) && pair >= 0 && p->health[pair] == HEALTH_OK && p->applied.primary == p->node;
+    bool acts =
+        p && vm_works(p) && pair >= 0 && p->health[pair] == HEALTH_OK && p->applied.primary == p->node;
     return acts ? p : NULL;
 }
 

@@ -53,13 +53,16 @@ static void check_named(struct world *w, int k, struct vm *p, int role, int64_t 
         return;
     }
     if (v->run && !v->rebooting && !doc_has(&v->applied, role)) {
-        bad(w, "I1 node %lld names node %lld without role %s", (long long)p->node, (long long)node, t->roles[role].name);
+        bad(w, "I1 node %lld names node %lld without role %s", (long long)p->node, (long long)node,
+            t->roles[role].name);
     } else if (v->run && code && !set_has(&v->staged, p->applied.route)) {
         bad(w, "I1 node %lld routes version %lld to node %lld, which lacks it", (long long)p->node,
             (long long)p->applied.route, (long long)node);
     } else if (v->run && !v->rebooting && !set_has(&v->applied.callers, p->node)) {
-        bad(w, "I1 node %lld names node %lld, whose firewall does not let it in", (long long)p->node, (long long)node);
-    } else if (!v->run && v->killed == BY_ACTION && !v->hung && !v->kill_excused && w->db.s[k].want.run == RUN_RUNNING) {
+        bad(w, "I1 node %lld names node %lld, whose firewall does not let it in", (long long)p->node,
+            (long long)node);
+    } else if (!v->run && v->killed == BY_ACTION && !v->hung && !v->kill_excused &&
+               w->db.s[k].want.run == RUN_RUNNING) {
         bad(w, "I1 node %lld names node %lld, which we have destroyed", (long long)p->node, (long long)node);
     }
 }
@@ -115,7 +118,8 @@ static int capacity(struct world *w, int k, int role, bool nominal)
     }
     for (int i = 1; i <= w->n_vms && nominal; i++) {
         const struct vm *v = w->vm[i];
-        n += v->svc == k && !reached[i] && young(w, v) && (doc_has(&v->applied, role) || doc_has(&v->applied, entry));
+        n += v->svc == k && !reached[i] && young(w, v) &&
+             (doc_has(&v->applied, role) || doc_has(&v->applied, entry));
     }
     return n;
 }
@@ -126,7 +130,8 @@ static int least_wanted(const struct world *w, int k, int role)
     const struct service *s = &w->db.s[k];
     int a = s->want.counts[role], b = s->good.counts[role];
     int n = a < b ? a : b;
-    n = w->now - w->truth[k].asked_ms < DETECT_MS && w->truth[k].asked[role] < n ? w->truth[k].asked[role] : n;
+    n = w->now - w->truth[k].asked_ms < DETECT_MS && w->truth[k].asked[role] < n ? w->truth[k].asked[role]
+                                                                                 : n;
     return n > 1 ? n : 1;
 }
 
@@ -146,8 +151,9 @@ static void check_paths(struct world *w, int k)
         int floor = before < least_wanted(w, k, r) ? before : least_wanted(w, k, r);
         floor = whole || floor < 2 ? floor : 1; /* what lacks another class is given up for what has all */
         if (!w->by_fault && running && now < floor && capacity(w, k, r, true) < floor) {
-            bad(w, now == 0 ? "I2 service %d: the last path to %s is taken away by an action"
-                            : "I12 service %d: an action leaves fewer %s than there were and are wanted",
+            bad(w,
+                now == 0 ? "I2 service %d: the last path to %s is taken away by an action"
+                         : "I12 service %d: an action leaves fewer %s than there were and are wanted",
                 k, s->type->roles[r].name);
         }
         t->capacity[r] = now;
@@ -184,7 +190,8 @@ void check_create(struct world *w, int svc)
         for (int i = 0; i < s->n_nodes; i++) {
             n += s->nodes[i].role == r && s->nodes[i].status < NODE_UP && w->now == s->nodes[i].created_ms;
         }
-        if (n > s->want.counts[r] + surge || (n > 0 && place_counted(s, r, w->now) > s->want.counts[r] + surge)) {
+        if (n > s->want.counts[r] + surge ||
+            (n > 0 && place_counted(s, r, w->now) > s->want.counts[r] + surge)) {
             bad(w, "T3 %d new nodes of role %s are more than wanted", n, s->type->roles[r].name);
         }
     }
@@ -241,8 +248,8 @@ void check_publish(struct world *w, int svc, enum fact_id fact, const struct fac
     if (may_be_lost(w, n, from) || !worked) {
         w->truth[svc].sessions = 0; /* what the other has is all that there is */
     } else if (to->position < from->position - 3) {
-        bad(w, "Z4 the primary moves from node %lld to %lld, which is not in step (%lld of %lld)", (long long)from->node,
-            (long long)to->node, (long long)to->position, (long long)from->position);
+        bad(w, "Z4 the primary moves from node %lld to %lld, which is not in step (%lld of %lld)",
+            (long long)from->node, (long long)to->node, (long long)to->position, (long long)from->position);
     }
 }
 
@@ -280,7 +287,8 @@ static void check_leaks(struct world *w)
         const struct rec *r = rec_find(w, v->node);
         bool wanted = r && !r->orphan && r->status != NODE_GONE && (r->vm == 0 || r->vm == v->id);
         int64_t since = w->now - (r && r->gone_ms > v->born_ms ? r->gone_ms : v->born_ms);
-        bool settled = w->now - w->dir_up_ms > 400 * SECOND && w->now - w->reconciled_ms > 400 * SECOND && !w->recovery;
+        bool settled =
+            w->now - w->dir_up_ms > 400 * SECOND && w->now - w->reconciled_ms > 400 * SECOND && !w->recovery;
         if (v->exists && !wanted && since > 600 * SECOND && settled) {
             bad(w, "I5 machine %d (node %lld) has leaked", v->id, (long long)v->node);
         }
@@ -340,12 +348,13 @@ static void check_pair(struct world *w, int k)
     for (int i = 1; i <= w->n_vms; i++) {
         const struct vm *v = w->vm[i];
         holders += v->exists && v->svc == k && is_record_of(w, v) && doc_has(&v->applied, pair);
-        good += v->svc == k && vm_works(v) && is_record_of(w, v) && doc_has(&v->applied, pair) && v->health[pair] == HEALTH_OK;
+        good += v->svc == k && vm_works(v) && is_record_of(w, v) && doc_has(&v->applied, pair) &&
+                v->health[pair] == HEALTH_OK;
     }
     const struct vm *p = vm_of(w, s->facts[FACT_PRIMARY].v.node);
     bool acts = p && vm_works(p) && p->health[pair] == HEALTH_OK && p->applied.primary == p->node;
-    bool quiet = w->now - w->last_fault > DETECT_MS && w->pf.loss == 0 && w->pf.late == 0 && !w->dir_down && !w->recovery &&
-                 mgr_current(w) && !mgr_current(w)->dead && !is_lying(w) && s->n_ops == 0;
+    bool quiet = w->now - w->last_fault > DETECT_MS && w->pf.loss == 0 && w->pf.late == 0 && !w->dir_down &&
+                 !w->recovery && mgr_current(w) && !mgr_current(w)->dead && !is_lying(w) && s->n_ops == 0;
     if (acts || good == 0 || !quiet) {
         t->no_primary_since = w->now;
     }

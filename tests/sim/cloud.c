@@ -5,9 +5,11 @@
 
 #include "sim.h"
 
-static void reply(struct world *w, int64_t in_ms, int svc, int64_t node, int inc, const struct cloud_outcome *o)
+static void reply(struct world *w, int64_t in_ms, int svc, int64_t node, int inc,
+                  const struct cloud_outcome *o)
 {
-    struct event *e = at(w, in_ms, dir_cloud_reply, svc, inc); /* a director that restarted meanwhile hears nothing */
+    struct event *e =
+        at(w, in_ms, dir_cloud_reply, svc, inc); /* a director that restarted meanwhile hears nothing */
     e->x = node;
     e->p = xmemdup(o, sizeof *o);
 }
@@ -60,7 +62,8 @@ struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc)
     if (x < w->pf.boot_bad * 2 / 5) {
         SAY(w, "machine %d will never boot", v->id);
     } else {
-        int64_t ms = x < w->pf.boot_bad ? between(w, 100 * SECOND, 300 * SECOND) : between(w, 2 * SECOND, 20 * SECOND);
+        int64_t ms =
+            x < w->pf.boot_bad ? between(w, 100 * SECOND, 300 * SECOND) : between(w, 2 * SECOND, 20 * SECOND);
         (void)at(w, ms, boot, v->id, v->gen);
     }
     return v;
@@ -109,10 +112,10 @@ static void do_create(struct world *w, int svc, const struct node *n)
     static const struct {
         int result;
         int makes; /* 0 no, 1 now, 2 later */
-    } wrong[] = {{CLOUD_RETRY, 0},   {CLOUD_RETRY, 0},    {CLOUD_THROTTLED, 0}, {CLOUD_CONFLICT, 0},
-                 {CLOUD_CAPACITY, 0}, {CLOUD_QUOTA, 0},   {CLOUD_PERMANENT, 0}, {CLOUD_AUTH, 0},
-                 {CLOUD_INVALID, 0}, {CLOUD_UNSUPPORTED, 0}, {CLOUD_UNKNOWN, 0}, {CLOUD_UNKNOWN, 1},
-                 {CLOUD_UNKNOWN, 1}, {CLOUD_UNKNOWN, 2},  {CLOUD_UNKNOWN, 2}};
+    } wrong[] = {{CLOUD_RETRY, 0},    {CLOUD_RETRY, 0},       {CLOUD_THROTTLED, 0}, {CLOUD_CONFLICT, 0},
+                 {CLOUD_CAPACITY, 0}, {CLOUD_QUOTA, 0},       {CLOUD_PERMANENT, 0}, {CLOUD_AUTH, 0},
+                 {CLOUD_INVALID, 0},  {CLOUD_UNSUPPORTED, 0}, {CLOUD_UNKNOWN, 0},   {CLOUD_UNKNOWN, 1},
+                 {CLOUD_UNKNOWN, 1},  {CLOUD_UNKNOWN, 2},     {CLOUD_UNKNOWN, 2}};
     int64_t ms = between(w, 500, 6 * SECOND);
     if (!chance(w, w->pf.cloud_bad)) {
         make_later(w, ms, n, svc, true);

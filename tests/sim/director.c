@@ -34,8 +34,8 @@ static void rec_update(struct world *w, int svc, const struct node *n)
         r->created_ms = n->created_ms;
     }
     if (r->status != n->status) {
-        SAY(w, "node %lld %s -> %s %s", (long long)n->id, node_status_to_str(r->status), node_status_to_str(n->status),
-            n->why);
+        SAY(w, "node %lld %s -> %s %s", (long long)n->id, node_status_to_str(r->status),
+            node_status_to_str(n->status), n->why);
     }
     if (n->status == NODE_GONE && r->status != NODE_GONE) {
         r->gone_ms = w->now;
@@ -83,8 +83,8 @@ static void add_row(struct world *w, const struct effect *e)
         bad(w, "ledger storm");
         return;
     }
-    w->rows[w->db.n_rows++] = (struct row){.kind = e->ledger, .amount = e->amount, .node = e->node_id, .hour = e->hour,
-                                           .op = e->op_id};
+    w->rows[w->db.n_rows++] = (struct row){
+        .kind = e->ledger, .amount = e->amount, .node = e->node_id, .hour = e->hour, .op = e->op_id};
     w->row_sum += e->amount;
     SAY(w, "ledger: %s %lld node %lld hour %lld op %lld", ledger_kind_to_str(e->ledger), (long long)e->amount,
         (long long)e->node_id, (long long)e->hour, (long long)e->op_id);
@@ -122,7 +122,8 @@ void dir_commit(struct world *w, int svc, struct truth *t)
     }
     effects_done(x);
     if (w->db.purse.balance != w->row_sum) {
-        bad(w, "I4 the ledger does not add up: %lld, rows %lld", (long long)w->db.purse.balance, (long long)w->row_sum);
+        bad(w, "I4 the ledger does not add up: %lld, rows %lld", (long long)w->db.purse.balance,
+            (long long)w->row_sum);
     }
     if (w->db.purse.balance < 0) {
         bad(w, "I4 the balance is negative");
@@ -189,8 +190,9 @@ static int do_call(struct world *w, const struct call *c, const struct mgr *m)
             check_publish(w, c->svc, c->fact, &c->value);
         }
         r = truth_publish(&t, c->fact, c->rev, &c->value, NULL);
-        SAY(w, "service %d publish %s rev %lld node %lld state %lld n %lld: %s", c->svc, fact_id_to_str(c->fact), (long long)c->rev,
-            (long long)c->value.node, (long long)c->value.state, (long long)c->value.ids.n, r < 0 ? err_word(r) : "ok");
+        SAY(w, "service %d publish %s rev %lld node %lld state %lld n %lld: %s", c->svc,
+            fact_id_to_str(c->fact), (long long)c->rev, (long long)c->value.node, (long long)c->value.state,
+            (long long)c->value.ids.n, r < 0 ? err_word(r) : "ok");
         break;
     case CALL_FINISH:
         r = truth_finish(&t, c->op, c->outcome, c->why, NULL);
@@ -242,7 +244,8 @@ void dir_on_call(struct world *w, struct event *e)
         return;
     }
     if (truth_fence(&w->db.app, node, c->epoch, NULL) < 0) {
-        msg(w, MSG_VIEW, DIRECTOR, e->a, mgr_on_epoch, e->a, 1, w->db.app.manager_node == node ? -2 : -1, c, sizeof *c);
+        msg(w, MSG_VIEW, DIRECTOR, e->a, mgr_on_epoch, e->a, 1, w->db.app.manager_node == node ? -2 : -1, c,
+            sizeof *c);
         return;
     }
     w->db.app.manager_heard_ms = w->now;

@@ -32,7 +32,8 @@ void vm_die(struct world *w, struct vm *v, enum killed why)
     v->killed = why;
     v->gen++;
     w->dirty = true;
-    SAY(w, "machine %d (node %lld) is gone by %s", v->id, (long long)v->node, why == BY_FAULT ? "a fault" : "us");
+    SAY(w, "machine %d (node %lld) is gone by %s", v->id, (long long)v->node,
+        why == BY_FAULT ? "a fault" : "us");
     if (v->svc >= 0) {
         data_drop(w, v, why == BY_ACTION);
     }

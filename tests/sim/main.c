@@ -35,10 +35,14 @@ static void read_args(int argc, char **argv)
 {
     enum { SEEDS = 1, START, TYPE, SEED, AT_LEAST, BUGS, BUG, BUG_SEEDS };
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, SEEDS},       {"start", required_argument, NULL, START},
-        {"type", required_argument, NULL, TYPE},         {"seed", required_argument, NULL, SEED},
-        {"at-least", required_argument, NULL, AT_LEAST}, {"bugs", no_argument, NULL, BUGS},
-        {"bug", required_argument, NULL, BUG},           {"bug-seeds", required_argument, NULL, BUG_SEEDS},
+        {"seeds", required_argument, NULL, SEEDS},
+        {"start", required_argument, NULL, START},
+        {"type", required_argument, NULL, TYPE},
+        {"seed", required_argument, NULL, SEED},
+        {"at-least", required_argument, NULL, AT_LEAST},
+        {"bugs", no_argument, NULL, BUGS},
+        {"bug", required_argument, NULL, BUG},
+        {"bug-seeds", required_argument, NULL, BUG_SEEDS},
         {0},
     };
     int o = 0;
@@ -83,10 +87,12 @@ static void read_args(int argc, char **argv)
 
 static void print_world(const struct world *w)
 {
-    printf("%lld events, %lld plans, %lld documents, %d machines, %lld managers, operations %lld done %lld failed %lld "
-           "cancelled, %lld calls refused\n",
-           (long long)w->events, (long long)w->plans, (long long)w->docs, w->n_vms, (long long)w->managers,
-           (long long)w->ops_done, (long long)w->ops_failed, (long long)w->ops_cancelled, (long long)w->refused_calls);
+    printf(
+        "%lld events, %lld plans, %lld documents, %d machines, %lld managers, operations %lld done %lld failed %lld "
+        "cancelled, %lld calls refused\n",
+        (long long)w->events, (long long)w->plans, (long long)w->docs, w->n_vms, (long long)w->managers,
+        (long long)w->ops_done, (long long)w->ops_failed, (long long)w->ops_cancelled,
+        (long long)w->refused_calls);
 }
 
 /* What is there at the end of a traced run. */
@@ -99,19 +105,24 @@ static void print_nodes(struct world *w)
         }
         const struct rec *r = rec_find(w, v->node);
         printf("machine %d node %lld service %d %s%s%s manager %d health", i, (long long)v->node, v->svc,
-               r ? node_status_to_str(r->status) : "?", v->run ? "" : " off", v->hung ? " hangs" : "", v->manager);
+               r ? node_status_to_str(r->status) : "?", v->run ? "" : " off", v->hung ? " hangs" : "",
+               v->manager);
         for (int k = 0; k < ROLES_MAX; k++) {
             printf(" %s", health_to_str(v->health[k]));
         }
         const struct mgr *m = w->mgr[i];
-        printf("%s", m ? m->dead ? " (manager, dead)" : m->ready ? " (manager)" : " (manager, starting)" : "");
+        printf("%s", m ? m->dead    ? " (manager, dead)"
+                         : m->ready ? " (manager)"
+                                    : " (manager, starting)"
+                       : "");
         printf("%s position %lld\n", v->busy ? " busy" : "", (long long)v->position);
     }
     for (int k = 0; k < w->db.n; k++) {
         const struct service *s = &w->db.s[k];
         printf("service %d %s %s entries %lld primary %lld cluster %lld fails %d %s\n", k, s->type->name,
                service_state_to_str(s->state), (long long)s->facts[FACT_ENTRIES].v.ids.n,
-               (long long)s->facts[FACT_PRIMARY].v.node, (long long)s->facts[FACT_CLUSTER].v.state, s->fails, s->error_why);
+               (long long)s->facts[FACT_PRIMARY].v.node, (long long)s->facts[FACT_CLUSTER].v.state, s->fails,
+               s->error_why);
     }
 }
 

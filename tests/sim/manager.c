@@ -144,7 +144,8 @@ void mgr_on_epoch(struct world *w, struct event *e)
 
 /* ---- actions ---- */
 
-static void answer_agent(struct world *w, const struct mgr *m, const struct vm *v, int64_t seq, const struct doc *d)
+static void answer_agent(struct world *w, const struct mgr *m, const struct vm *v, int64_t seq,
+                         const struct doc *d)
 {
     struct agent_answer *a = xcalloc(1, sizeof *a);
     a->epoch = m->epoch;
@@ -292,7 +293,8 @@ static void do_plan(struct world *w, struct event *e)
         const struct have_node *a = have_find(&s->have, n->id);
         int64_t quiet = w->now - (a ? a->seen_ms : s->have.started_ms);
         if (n->status == NODE_UP && quiet > LOST_AFTER_MS) {
-            say(w, "manager has not heard node %lld for %.1f s, the director for %.1f s when it looked %.1f s ago",
+            say(w,
+                "manager has not heard node %lld for %.1f s, the director for %.1f s when it looked %.1f s ago",
                 (long long)n->id, (double)quiet / 1000, (double)(m->view[k].looked_ms - n->heard_ms) / 1000,
                 (double)(w->now - m->view[k].looked_ms) / 1000);
         }

@@ -43,8 +43,8 @@ static bool is_the_late_one(struct world *w, enum msg_kind kind)
     return true;
 }
 
-void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *), int a, int b,
-         int64_t x, const void *payload, size_t size)
+void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *),
+         int a, int b, int64_t x, const void *payload, size_t size)
 {
     if (is_cut(w, from, to) || chance(w, w->pf.loss)) {
         return;

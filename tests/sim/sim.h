@@ -22,9 +22,10 @@
 #define CUTS_MAX 256
 #define STARTED_MAX 2048
 #define JOURNAL_MAX 256
-#define MSG_LATE_MAX (90 * SECOND)                      /* longest delay of a message */
-#define DETECT_MS (LOST_AFTER_MS + MSG_LATE_MAX + 20 * SECOND) /* a younger fault may be unknown to a planner */
-#define DIRECTOR 0                                      /* place of the director in the network; others: machines */
+#define MSG_LATE_MAX (90 * SECOND) /* longest delay of a message */
+#define DETECT_MS                                                                                            \
+    (LOST_AFTER_MS + MSG_LATE_MAX + 20 * SECOND) /* a younger fault may be unknown to a planner */
+#define DIRECTOR 0                               /* place of the director in the network; others: machines */
 
 struct world;
 struct event {
@@ -150,7 +151,8 @@ struct svc_truth { /* what really is, by service */
 
 struct profile { /* probabilities in 1/1000 */
     int loss, dup, late, cloud_bad, boot_bad, refuse, fault_every_s;
-    bool idempotent_cloud, one_late; /* one_late: exactly one message of each kind is late, past the next decision */
+    bool idempotent_cloud,
+        one_late; /* one_late: exactly one message of each kind is late, past the next decision */
     bool lying, restore, long_run;
     int64_t credit;
 };
@@ -186,13 +188,14 @@ struct world {
     bool dir_down, recovery, view_due;
     int dir_inc;
     int64_t dir_up_ms, tokens, reconciled_ms;
-    int64_t versions[SVC_MAX], settings[SVC_MAX]; /* counters of users */
+    int64_t versions[SVC_MAX], settings[SVC_MAX];          /* counters of users */
     uint64_t bad_versions[SVC_MAX], bad_settings[SVC_MAX]; /* bit = number mod 64 */
     int64_t leak_calls[VMS_MAX];
 
     struct svc_truth truth[SVC_MAX];
     /* scenarios: may look at or hold back messages; returns true to swallow. NULL otherwise */
-    bool (*filter)(struct world *w, int from, int to, void (*fn)(struct world *, struct event *), void *payload);
+    bool (*filter)(struct world *w, int from, int to, void (*fn)(struct world *, struct event *),
+                   void *payload);
     void *scenario;
     int64_t creates, destroys, bootstraps; /* accepted by the director, seen on machines */
     bool late_done[8];
@@ -215,21 +218,22 @@ const char *unconverged(struct world *w);
 struct event *at(struct world *w, int64_t in_ms, void (*fn)(struct world *, struct event *), int a, int b);
 void bad(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int64_t seq, const struct doc *d);
-#define SAY(w, ...)                                                                                                    \
-    do {                                                                                                               \
-        if ((w)->trace) {                                                                                              \
-            say(w, __VA_ARGS__);                                                                                       \
-        }                                                                                                              \
+void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int64_t seq,
+             const struct doc *d);
+#define SAY(w, ...)                                                                                          \
+    do {                                                                                                     \
+        if ((w)->trace) {                                                                                    \
+            say(w, __VA_ARGS__);                                                                             \
+        }                                                                                                    \
     } while (0)
-int rnd(struct world *w, int n);                             /* 0 .. n-1 */
+int rnd(struct world *w, int n); /* 0 .. n-1 */
 bool chance(struct world *w, int per_mille);
 int64_t between(struct world *w, int64_t lo_ms, int64_t hi_ms);
 
 /* ---- net.c: one-way messages ---- */
 enum msg_kind { MSG_REPORT, MSG_ANSWER, MSG_CALL, MSG_VIEW, MSG_BEAT, MSG_BEAT_REPLY };
-void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *), int a, int b,
-         int64_t x, const void *payload, size_t size);
+void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *),
+         int a, int b, int64_t x, const void *payload, size_t size);
 void cut(struct world *w, int a, int b, int64_t ms);
 bool is_cut(const struct world *w, int a, int b);
 
@@ -308,7 +312,7 @@ void vm_reboot(struct world *w, struct vm *v, int64_t ms);
 /* ---- check.c ---- */
 void check(struct world *w);
 void check_slow(struct world *w); /* every few seconds of virtual time */
-bool is_lying(struct world *w); /* a manager of this world lies, or has lied */
+bool is_lying(struct world *w);   /* a manager of this world lies, or has lied */
 void check_create(struct world *w, int svc);
 void check_destroy(struct world *w, int svc, int64_t node, const char *why, bool lying);
 void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v);

@@ -4,6 +4,7 @@
 #include "service/php.h"
 #include "sim.h"
 
+// clang-format off
 /* A replicated cluster that is bootstrapped once, with balancers in front. */
 static const struct role_def quorum_roles[] = {
     {.name = "member", .title = "member", .flags = ROLE_PURPOSE | ROLE_TARGET | ROLE_STATEFUL | ROLE_BOOT, .min = 1,
@@ -32,6 +33,7 @@ static const struct role_def script_roles[] = {
 };
 const struct service_type type_script = {.name = "script", .title = "Script", .roles = script_roles, .n_roles = 2,
                                          .host = 0, .default_role = 1, .code = true, .scripts = true};
+// clang-format on
 
 const struct service_type *sim_type(const char *name)
 {

@@ -18,7 +18,8 @@ int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_o
     SAY(w, "user: service %d %s: %s", svc, facet_to_str(c->facet), r < 0 ? e.message : "accepted");
     if (r < 0) {
         w->refused_calls++;
-        bool same = memcmp(&before, &w->db.s[svc], sizeof before) == 0 && purse.balance == w->db.purse.balance && x.n == 0;
+        bool same = memcmp(&before, &w->db.s[svc], sizeof before) == 0 &&
+                    purse.balance == w->db.purse.balance && x.n == 0;
         if (!same) {
             bad(w, "O9 a refused change has changed something: %s", e.message);
         }

@@ -47,13 +47,13 @@ void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int
     if (!w->trace) {
         return;
     }
-    printf("%9.2f %s node %lld %lld.%lld: roles %llx", (double)w->now / 1000, what, (long long)node, (long long)epoch,
-           (long long)seq, (unsigned long long)d->roles);
+    printf("%9.2f %s node %lld %lld.%lld: roles %llx", (double)w->now / 1000, what, (long long)node,
+           (long long)epoch, (long long)seq, (unsigned long long)d->roles);
     if (d->drain) {
         printf(" drain %llx", (unsigned long long)d->drain);
     }
-    printf(" settings %lld route %lld primary %lld boot %lld.%lld", (long long)d->settings, (long long)d->route,
-           (long long)d->primary, (long long)d->boot_kind, (long long)d->boot_token);
+    printf(" settings %lld route %lld primary %lld boot %lld.%lld", (long long)d->settings,
+           (long long)d->route, (long long)d->primary, (long long)d->boot_kind, (long long)d->boot_token);
     for (int r = 0; r < ROLES_MAX; r++) {
         for (int64_t i = 0; i < d->names[r].n; i++) {
             printf("%s%lld", i ? "," : " names ", (long long)d->names[r].id[i]);
@@ -62,7 +62,12 @@ void say_doc(struct world *w, const char *what, int64_t node, int64_t epoch, int
     const struct id_set *const sets[] = {&d->code, &d->callers, &d->holders, &d->draining};
     for (int k = 0; k < 4; k++) {
         for (int64_t i = 0; i < sets[k]->n; i++) {
-            printf("%s%lld", i ? "," : k == 0 ? " code " : k == 1 ? " callers " : k == 2 ? " holders " : " draining ",
+            printf("%s%lld",
+                   i        ? ","
+                   : k == 0 ? " code "
+                   : k == 1 ? " callers "
+                   : k == 2 ? " holders "
+                            : " draining ",
                    (long long)sets[k]->id[i]);
         }
     }
@@ -133,8 +138,8 @@ static struct event pop(struct world *w)
 
 static const char *vm_unconverged(struct world *w, const struct vm *v, const struct service *s)
 {
-    static const char *const reasons[] = {"a machine hangs", "a role is not healthy", "settings are not applied",
-                                          "a node has no role", "a role drains"};
+    static const char *const reasons[] = {"a machine hangs", "a role is not healthy",
+                                          "settings are not applied", "a node has no role", "a role drains"};
     if (!vm_works(v)) {
         return reasons[0];
     }
@@ -190,7 +195,8 @@ static const char *roles_unconverged(struct world *w, int k)
         const struct vm *v = w->vm[i];
         holders += v->exists && v->svc == k && doc_has(&v->applied, pair);
     }
-    if (pair >= 0 && (holders != (s->n_nodes > 1 ? 2 : 1) || !service_node(&w->db.s[k], s->facts[FACT_PRIMARY].v.node))) {
+    if (pair >= 0 &&
+        (holders != (s->n_nodes > 1 ? 2 : 1) || !service_node(&w->db.s[k], s->facts[FACT_PRIMARY].v.node))) {
         return "holders of the pair";
     }
     if (unique >= 0 && !service_node(&w->db.s[k], s->facts[FACT_MASTER].v.node)) {
