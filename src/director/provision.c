@@ -202,15 +202,22 @@ static void do_task(struct director *d, const struct job *j)
 
 /* ---- leaks ---- */
 
-static void look_up(struct director *d, const struct cloud_machine *m, struct leak_machine *ret)
+int provision_leak(struct director *d, const struct cloud_machine *m, struct leak_machine *ret, struct err *e)
 {
     struct node_row row;
-    *ret = (struct leak_machine){.age_ms = clock_wall_ms() - m->created_ms};
-    (void)str_copy(ret->token, sizeof(ret->token), m->token);
-    (void)str_copy(ret->cloud_id, sizeof(ret->cloud_id), m->id);
-    ret->known = store_node_by_token(d->store, m->token, &row, NULL) == 0;
-    ret->record_gone = ret->known && row.node.status == NODE_GONE;
-    ret->other_cloud_id = ret->known && row.node.cloud_id[0] && !str_eq(row.node.cloud_id, m->id);
+    struct leak_machine l = {.age_ms = clock_wall_ms() - m->created_ms};
+    _cleanup_err_ struct err why = {0};
+    int rc = store_node_by_token(d->store, m->token, &row, &why);
+    if (rc < 0 && rc != ERR_NOT_FOUND) {
+        return err_set(e, rc, "the records cannot be read: %s", why.message);
+    }
+    (void)str_copy(l.token, sizeof(l.token), m->token);
+    (void)str_copy(l.cloud_id, sizeof(l.cloud_id), m->id);
+    l.known = rc == 0;
+    l.record_gone = l.known && row.node.status == NODE_GONE;
+    l.other_cloud_id = l.known && row.node.cloud_id[0] && !str_eq(row.node.cloud_id, m->id);
+    *ret = l;
+    return 0;
 }
 
 static void remove_leaks(struct director *d, struct director_cloud *c, const struct cloud_machine *m,
@@ -221,7 +228,10 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
     _cleanup_free_ struct leak_machine *leaks = xcalloc(n + 1, sizeof(*leaks));
     _cleanup_free_ bool *kill = xcalloc(n + 1, sizeof(*kill));
     for (size_t i = 0; i < n; i++) {
-        look_up(d, &m[i], &leaks[i]);
+        if (provision_leak(d, &m[i], &leaks[i], &e) < 0) {
+            log_error(&ctx, "cloud %s: %s", c->name, e.message);
+            return;
+        }
     }
     if (leak_pick(leaks, (int)n, kill, &e) < 0) {
         log_warn(&ctx, "ALARM cloud %s: %s", c->name, e.message);

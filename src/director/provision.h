@@ -12,3 +12,6 @@ void provision_stop(struct director *d);
 void provision_add(struct director *d, int64_t app, const struct cloud_task *task);
 /* Looks for machines of this installation that no record wants, in the background. */
 void provision_add_leaks(struct director *d, int cloud);
+/* What the records say of a machine that a cloud lists. An error is no answer: nothing may follow from it. */
+int provision_leak(struct director *d, const struct cloud_machine *m, struct leak_machine *ret,
+                   struct err *e) WARN_UNUSED;

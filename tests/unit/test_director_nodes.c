@@ -2,18 +2,17 @@
  * The nodes' side of the director: enrolment, fencing, a service brought up by a manager made of this test,
  * questions, the event stream, the page's cookie, clouds that fail.
  */
+#include "cm.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "director/account.h"
+#include "director/provision.h"
 #include "director_world.h"
 
 /* A user with a started service whose manager has registered. */
@@ -531,6 +530,39 @@ static void test_recovery(void **state)
     end(p);
 }
 
+/* ---- leaks ---- */
+
+static void raw_sql(struct director_world *w, const char *sql)
+{
+    _cleanup_free_ char *path = str_printf("%s/data/director.db", w->dir);
+    sqlite3 *h = NULL;
+    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+    sqlite3_busy_timeout(h, 10000);
+    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+/* A record that cannot be read is no proof that there is none: nothing may be removed for it. */
+static void test_leak_needs_the_records(void **state)
+{
+    struct play *p = begin();
+    struct node_row row;
+    struct cloud_machine m = {.created_ms = 1};
+    struct leak_machine l = {0};
+    assert_int_equal(store_node(p->w->d->store, p->m.id, &row, NULL), 0);
+    (void)str_copy(m.token, sizeof(m.token), row.node.token);
+    (void)str_copy(m.id, sizeof(m.id), row.node.cloud_id);
+    assert_int_equal(provision_leak(p->w->d, &m, &l, NULL), 0);
+    assert_true(l.known && !l.record_gone && !l.other_cloud_id);
+    raw_sql(p->w, "ALTER TABLE nodes RENAME TO nowhere");
+    assert_true(provision_leak(p->w->d, &m, &l, NULL) < 0);
+    raw_sql(p->w, "ALTER TABLE nowhere RENAME TO nodes");
+    (void)str_copy(m.token, sizeof(m.token), "unheard-of");
+    assert_int_equal(provision_leak(p->w->d, &m, &l, NULL), 0);
+    assert_false(l.known);
+    end(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,7 +571,7 @@ int main(void)
         cmocka_unit_test(test_fence),     cmocka_unit_test(test_artifacts),
         cmocka_unit_test(test_question),  cmocka_unit_test(test_view_wakes),
         cmocka_unit_test(test_events),    cmocka_unit_test(test_cookie),
-        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_recovery), cmocka_unit_test(test_leak_needs_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
