@@ -25,8 +25,8 @@ struct archive_info {
 
 /* Reads the whole archive from fd (from its start) and checks it; writes nothing. ERR_INVALID with a
  * message that names the member and the rule. */
-int archive_check(int fd, const struct archive_limits *limits, struct archive_info *ret, struct err *e)
-    WARN_UNUSED;
+int archive_check(int fd, const struct archive_limits *limits, struct archive_info *ret,
+                  struct err *e) WARN_UNUSED;
 /* Checks as above, then unpacks below the existing empty directory dir as uid/gid (0 = unchanged; else dir is
  * given to them first);
  * mode bits masked to 0755, owners from the archive ignored. On failure dir's content is undefined:

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-int64_t clock_wall_ms(void);  /* since 1970, may step */
-int64_t clock_mono_ms(void);  /* never steps */
+int64_t clock_wall_ms(void); /* since 1970, may step */
+int64_t clock_mono_ms(void); /* never steps */
 /* Wall time at the first call plus monotonic time since: a wall clock that does not step while the
  * process lives. */
 int64_t clock_steady_ms(void);

@@ -24,8 +24,7 @@ struct conf_key {
 };
 
 /* path NULL: only defaults.  Strings in target are owned by it: conf_free. */
-int conf_load(const char *path, const struct conf_key *schema, void *target, struct err *e)
-    WARN_UNUSED;
+int conf_load(const char *path, const struct conf_key *schema, void *target, struct err *e) WARN_UNUSED;
 void conf_free(const struct conf_key *schema, void *target);
 void conf_dump(const struct conf_key *schema, FILE *out);
 

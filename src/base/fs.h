@@ -12,8 +12,7 @@
 
 int fs_read(const char *path, size_t max, struct buf *out, struct err *e) WARN_UNUSED;
 /* Temporary file in the same directory, fsync, rename, fsync of the directory. */
-int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *e)
-    WARN_UNUSED;
+int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *e) WARN_UNUSED;
 int fs_mkdirs(const char *path, mode_t mode, struct err *e) WARN_UNUSED;
 /* Opens rel below the directory dirfd; rel may contain slashes, never leaves the tree, follows no link. */
 int fs_open_beneath(int dirfd, const char *rel, int flags, mode_t mode, struct err *e) WARN_UNUSED;

@@ -36,8 +36,7 @@ struct json_field {
 };
 /* Fills target by the table; members absent leave their field untouched. Unknown member, wrong kind,
  * out of limits: ERR_INVALID naming the member. */
-int json_read(const json_t *obj, const struct json_field *fields, void *target, struct err *e)
-    WARN_UNUSED;
+int json_read(const json_t *obj, const struct json_field *fields, void *target, struct err *e) WARN_UNUSED;
 
 /* Borrowed reads with defaults, for objects we made ourselves. */
 const char *json_str(const json_t *obj, const char *key, const char *fallback);

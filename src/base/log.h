@@ -19,8 +19,8 @@ struct log_ctx {
 
 void log_to_stderr(enum log_level level);
 /* Appends to path; at max_bytes renames to path.1 ... path.<keep> and starts anew. */
-int log_to_file(const char *path, enum log_level level, int64_t max_bytes, int keep, struct err *e)
-    WARN_UNUSED;
+int log_to_file(const char *path, enum log_level level, int64_t max_bytes, int keep,
+                struct err *e) WARN_UNUSED;
 /* Called with every formatted line (without newline) besides the file; NULL takes it away. For shipping
  * lines elsewhere; must not log itself, must not block. */
 void log_set_tap(void (*tap)(void *arg, enum log_level level, const char *line), void *arg);

@@ -20,31 +20,31 @@ void *xmemdup(const void *p, size_t size);
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
 /* Hands the pointer over and leaves NULL behind. */
-#define TAKE_PTR(p)                                                                                \
-    ({                                                                                             \
-        __typeof__(p) *take_p_ = &(p);                                                             \
-        __typeof__(p) take_v_ = *take_p_;                                                          \
-        *take_p_ = NULL;                                                                           \
-        take_v_;                                                                                   \
+#define TAKE_PTR(p)                                                                                          \
+    ({                                                                                                       \
+        __typeof__(p) *take_p_ = &(p);                                                                       \
+        __typeof__(p) take_v_ = *take_p_;                                                                    \
+        *take_p_ = NULL;                                                                                     \
+        take_v_;                                                                                             \
     })
 /* The same for a file descriptor: leaves -1 behind. */
-#define TAKE_FD(fd)                                                                                \
-    ({                                                                                             \
-        int *take_p_ = &(fd);                                                                      \
-        int take_v_ = *take_p_;                                                                    \
-        *take_p_ = -1;                                                                             \
-        take_v_;                                                                                   \
+#define TAKE_FD(fd)                                                                                          \
+    ({                                                                                                       \
+        int *take_p_ = &(fd);                                                                                \
+        int take_v_ = *take_p_;                                                                              \
+        *take_p_ = -1;                                                                                       \
+        take_v_;                                                                                             \
     })
 
 /* Defines void xp(T **p), for use as _cleanup_(xp). */
-#define DEFINE_CLEANUP(T, free_func)                                                               \
-    static inline void free_func##p(T *p)                                                          \
-    {                                                                                              \
-        if (*p) {                                                                                  \
-            free_func(*p);                                                                         \
-            *p = NULL;                                                                             \
-        }                                                                                          \
-    }                                                                                              \
+#define DEFINE_CLEANUP(T, free_func)                                                                         \
+    static inline void free_func##p(T *p)                                                                    \
+    {                                                                                                        \
+        if (*p) {                                                                                            \
+            free_func(*p);                                                                                   \
+            *p = NULL;                                                                                       \
+        }                                                                                                    \
+    }                                                                                                        \
     struct semicolon_after_macro_
 
 static inline void freep(void *p)

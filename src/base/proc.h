@@ -27,8 +27,8 @@ int proc_start(const struct proc_spec *spec, pid_t *ret_pid, struct err *e) WARN
 /* Runs to the end: at most timeout_ms, then SIGKILL to its group and ERR_TIMEOUT. stdout and stderr are
  * captured together into out (at most max_out bytes, the rest is dropped; out may be NULL). in may be
  * NULL or a text for stdin. *ret_status as from waitpid. Non-zero exit is no error of this function. */
-int proc_run(const struct proc_spec *spec, const char *in, int timeout_ms, size_t max_out,
-             struct buf *out, int *ret_status, struct err *e) WARN_UNUSED;
+int proc_run(const struct proc_spec *spec, const char *in, int timeout_ms, size_t max_out, struct buf *out,
+             int *ret_status, struct err *e) WARN_UNUSED;
 /* The same with an open file as stdin, read from where it stands. */
 int proc_run_fd(const struct proc_spec *spec, int in_fd, int timeout_ms, size_t max_out, struct buf *out,
                 int *ret_status, struct err *e) WARN_UNUSED;

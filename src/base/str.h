@@ -64,21 +64,21 @@ void sha256_final(struct sha256 *h, char hex[SHA256_HEX]);
  * gives const char *app_state_to_str(enum app_state) and int app_state_from_str(const char *)
  * (-1 for an unknown word).
  */
-#define STR_TABLE_DECLARE(name, type)                                                              \
-    const char *name##_to_str(type v);                                                             \
+#define STR_TABLE_DECLARE(name, type)                                                                        \
+    const char *name##_to_str(type v);                                                                       \
     int name##_from_str(const char *s)
-#define STR_TABLE_DEFINE(name, type, max)                                                          \
-    const char *name##_to_str(type v)                                                              \
-    {                                                                                              \
-        return (unsigned)v < (unsigned)(max) ? name##_table[v] : NULL;                             \
-    }                                                                                              \
-    int name##_from_str(const char *s)                                                             \
-    {                                                                                              \
-        for (int i = 0; s && i < (int)(max); i++) {                                                \
-            if (name##_table[i] && str_eq(name##_table[i], s)) {                                   \
-                return i;                                                                          \
-            }                                                                                      \
-        }                                                                                          \
-        return -1;                                                                                 \
-    }                                                                                              \
+#define STR_TABLE_DEFINE(name, type, max)                                                                    \
+    const char *name##_to_str(type v)                                                                        \
+    {                                                                                                        \
+        return (unsigned)v < (unsigned)(max) ? name##_table[v] : NULL;                                       \
+    }                                                                                                        \
+    int name##_from_str(const char *s)                                                                       \
+    {                                                                                                        \
+        for (int i = 0; s && i < (int)(max); i++) {                                                          \
+            if (name##_table[i] && str_eq(name##_table[i], s)) {                                             \
+                return i;                                                                                    \
+            }                                                                                                \
+        }                                                                                                    \
+        return -1;                                                                                           \
+    }                                                                                                        \
     struct semicolon_after_macro_

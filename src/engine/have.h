@@ -9,8 +9,8 @@
 
 struct have_node {
     int64_t node;
-    bool claimed;     /* reported under our epoch while not busy (F4) */
-    int64_t seen_ms;  /* its last report can not have been made before (F5); 0 = never */
+    bool claimed;    /* reported under our epoch while not busy (F4) */
+    int64_t seen_ms; /* its last report can not have been made before (F5); 0 = never */
     bool reported;
     struct report r;
     int n_pending;

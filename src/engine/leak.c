@@ -19,7 +19,8 @@ int leak_pick(const struct leak_machine *m, int n, bool *kill, struct err *e)
     if (picked > 5 || (picked > 2 && picked * 5 > n)) {
         memset(kill, 0, (size_t)n * sizeof *kill);
         return err_set_hint(e, ERR_QUOTA, "look at them, then reconcile",
-                            "%d of %d machines belong to no record: too many to be collected at once", picked, n);
+                            "%d of %d machines belong to no record: too many to be collected at once", picked,
+                            n);
     }
     return picked;
 }

@@ -14,7 +14,8 @@ bool ledger_can(const struct truth *t, int64_t n)
     return t->purse->unlimited || t->purse->balance >= n || bug(OVERDRAW);
 }
 
-static void ledger_row(struct truth *t, enum ledger_kind kind, int64_t amount, int64_t node, int64_t hour, int64_t op)
+static void ledger_row(struct truth *t, enum ledger_kind kind, int64_t amount, int64_t node, int64_t hour,
+                       int64_t op)
 {
     int64_t real = t->purse->unlimited ? 0 : amount;
     t->purse->balance += real;

@@ -115,7 +115,8 @@ int place_counted(const struct service *s, int purpose, int64_t now_ms)
             continue;
         }
         int64_t heard = x->heard_ms > x->up_ms ? x->heard_ms : x->up_ms;
-        bool lost = x->status == NODE_UP ? now_ms - heard > LOST_AFTER_MS : now_ms - x->created_ms > BOOT_MAX_MS;
+        bool lost =
+            x->status == NODE_UP ? now_ms - heard > LOST_AFTER_MS : now_ms - x->created_ms > BOOT_MAX_MS;
         n += !lost;
     }
     return n;

@@ -30,8 +30,8 @@ struct action {
 struct plan {
     struct action *actions;
     int n, cap;
-    int64_t wake_ms;  /* plan again at the latest then */
-    bool converged;   /* the service is as wanted */
+    int64_t wake_ms;         /* plan again at the latest then */
+    bool converged;          /* the service is as wanted */
     char waits_for[WHY_MAX]; /* what the next step needs, in words, for people */
 };
 

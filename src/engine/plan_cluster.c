@@ -156,8 +156,8 @@ static void join(struct ctx *c)
     bool joining = false, synced = any_synced(c);
     for (int i = 0; i < c->n; i++) {
         struct pn *p = &c->x[i];
-        bool at_it = is_member(c, p) && !is_synced(c, p) && p->rank <= RANK_UNKNOWN && p->n->status == NODE_UP &&
-                     p->boot_kind == BOOT_NONE && may_have(p, c->boot);
+        bool at_it = is_member(c, p) && !is_synced(c, p) && p->rank <= RANK_UNKNOWN &&
+                     p->n->status == NODE_UP && p->boot_kind == BOOT_NONE && may_have(p, c->boot);
         if (at_it && p->kept && p->up) {
             p->boot_kind = BOOT_JOIN;
         }

@@ -90,8 +90,8 @@ static void read_type(struct ctx *c)
     }
 }
 
-void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const struct have *have, int64_t now_ms,
-              struct plan *out)
+void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const struct have *have,
+              int64_t now_ms, struct plan *out)
 {
     memset(c, 0, sizeof *c);
     c->s = view;
@@ -110,7 +110,8 @@ void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const s
         p->n = &view->nodes[i];
         p->a = have_find(have, p->n->id);
         rank[i] = p->rank = rank_of(c, p);
-        p->director_hears = p->n->status == NODE_UP && looked_ms(c) - latest(p->n->heard_ms, p->n->up_ms) <= LOST_AFTER_MS;
+        p->director_hears =
+            p->n->status == NODE_UP && looked_ms(c) - latest(p->n->heard_ms, p->n->up_ms) <= LOST_AFTER_MS;
         p->up = p->rank <= RANK_STARTING;
         /* a sick node gets no documents, else the loss of the role would seem to heal it; but a primary hands over */
         bool hands_over = p->rank == RANK_SICK && c->pair >= 0 && p->a->r.health[c->pair] == HEALTH_OK &&

@@ -14,7 +14,7 @@ struct pn {
     const struct node *n;
     const struct have_node *a; /* NULL: it never reported to this manager */
     enum rank rank;
-    bool up;         /* reachable and enrolled: good or starting */
+    bool up; /* reachable and enrolled: good or starting */
     bool director_hears;
     bool hears;      /* is sent documents: up, or sick */
     uint64_t wanted; /* roles it shall have */
@@ -59,8 +59,8 @@ struct ctx {
 };
 
 /* ---- plan_ctx.c: reading `have` ---- */
-void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const struct have *have, int64_t now_ms,
-              struct plan *out);
+void ctx_init(struct ctx *c, const struct service *view, bool credit_ok, const struct have *have,
+              int64_t now_ms, struct plan *out);
 int ctx_index(const struct ctx *c, int64_t node); /* -1 = not in the view */
 /* Possible documents (F7): their number, -1 = unknown; the k-th, the newest last. */
 int poss_n(const struct pn *p);
@@ -84,23 +84,24 @@ void plan_finish(struct ctx *c, const struct op *o, enum op_state outcome, const
 void plan_waits(struct ctx *c, const char *fmt, ...) PRINTF_LIKE(2, 3); /* the first reason stays */
 
 /* ---- steps ---- */
-void plan_pair(struct ctx *c);                                        /* Z */
-bool pair_reached(const struct ctx *c, const struct pn *user);        /* N7 */
-bool pair_keeps(const struct ctx *c, const struct pn *p);             /* Z5 */
+void plan_pair(struct ctx *c);                                 /* Z */
+bool pair_reached(const struct ctx *c, const struct pn *user); /* N7 */
+bool pair_keeps(const struct ctx *c, const struct pn *p);      /* Z5 */
 bool pair_ok(const struct ctx *c);
-void plan_cluster(struct ctx *c);                                     /* M */
-void plan_facts(struct ctx *c);                                       /* K5, K6, D1 */
-bool still_holds(const struct ctx *c, int64_t node);                  /* D3 */
-const struct cmd_result *report_cmd(const struct report *r, const char *id); /* NULL: the node does not know it */
-void cmd_id_init(const struct ctx *c, char id[48]);                   /* K2 */
+void plan_cluster(struct ctx *c);                    /* M */
+void plan_facts(struct ctx *c);                      /* K5, K6, D1 */
+bool still_holds(const struct ctx *c, int64_t node); /* D3 */
+const struct cmd_result *report_cmd(const struct report *r,
+                                    const char *id); /* NULL: the node does not know it */
+void cmd_id_init(const struct ctx *c, char id[48]);  /* K2 */
 void cmd_id_notify(const struct ctx *c, char id[48]);
 void cmd_id_op(const struct op *o, char id[48]);
-void plan_code(struct ctx *c);                                        /* A, S */
-void plan_names_init(struct ctx *c);                                  /* N3, F9 */
+void plan_code(struct ctx *c);                                                               /* A, S */
+void plan_names_init(struct ctx *c);                                                         /* N3, F9 */
 bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, struct doc *d); /* N */
-void plan_entries(struct ctx *c);                                     /* E */
-bool still_serves(const struct pn *p, int role);                      /* N8 */
+void plan_entries(struct ctx *c);                                                            /* E */
+bool still_serves(const struct pn *p, int role);                                             /* N8 */
 bool can_unentry(const struct ctx *c, int64_t node);
-void plan_docs(struct ctx *c);                                        /* R */
-void plan_destroy(struct ctx *c);                                     /* X */
-void plan_ops(struct ctx *c);                                         /* O */
+void plan_docs(struct ctx *c);    /* R */
+void plan_destroy(struct ctx *c); /* X */
+void plan_ops(struct ctx *c);     /* O */

@@ -84,8 +84,8 @@ static void consider(struct ctx *c, const struct pn *p)
     }
     if (p->rank == RANK_SICK || p->rank == RANK_LOST) {
         bool holds = (c->holds >> p->n->role & 1) != 0;
-        bool replaced = !c->running || bug(LOST_NOW) ||
-                        (data_is_safe(c, p) && (holds || is_replaced(c, p->n->role)));
+        bool replaced =
+            !c->running || bug(LOST_NOW) || (data_is_safe(c, p) && (holds || is_replaced(c, p->n->role)));
         if (replaced) {
             destroy(c, p, p->rank == RANK_LOST ? "lost" : "sick");
         } else {

@@ -18,7 +18,8 @@ static void leave_role(const struct ctx *c, const struct pn *p, int role, struct
     uint64_t bit = 1ull << role;
     bool entry = role == c->entry, target = c->targets & bit;
     if (entry || target) {
-        bool needed = entry ? !can_unentry(c, p->n->id) : anyone_may_name(c, p, role) && !bug(UNDRAINED); /* R2 */
+        bool needed =
+            entry ? !can_unentry(c, p->n->id) : anyone_may_name(c, p, role) && !bug(UNDRAINED); /* R2 */
         if (needed) {
             d->roles |= bit;
         } else if (!has_drained(p, role) && !bug(UNDRAINED)) {

@@ -73,14 +73,16 @@ static void plan_draining(struct ctx *c)
 {
     for (int i = 0; i < c->n && c->holds; i++) {
         const struct pn *p = &c->x[i];
-        bool holder = (c->holds >> p->n->role & 1) || (p->a && p->a->claimed && may_have(p, __builtin_ctzll(c->holds)));
+        bool holder =
+            (c->holds >> p->n->role & 1) || (p->a && p->a->claimed && may_have(p, __builtin_ctzll(c->holds)));
         if (holder && p->victim && p->rank < RANK_LEAVING && p->n->status == NODE_UP) {
             set_add(&c->draining, p->n->id);
         }
     }
     int m = ctx_index(c, c->s->facts[FACT_MASTER].v.node);
     bool known = m >= 0 && c->x[m].up && is_settled(&c->x[m]) && c->unique >= 0 &&
-                 doc_has(&c->x[m].a->r.applied, c->unique) && set_equal(&c->x[m].a->r.applied.draining, &c->draining);
+                 doc_has(&c->x[m].a->r.applied, c->unique) &&
+                 set_equal(&c->x[m].a->r.applied.draining, &c->draining);
     c->held_known = c->holds && known;
     c->held = c->held_known ? &c->x[m].a->r : NULL;
 }

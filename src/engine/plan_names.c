@@ -41,14 +41,15 @@ static const struct doc *newest_entry_doc(const struct ctx *c, const struct pn *
  * one that is sick in another role, or that is given up because only the director hears it, until it is replaced. */
 bool still_serves(const struct pn *p, int role)
 {
-    bool heard = p->rank == RANK_UNKNOWN || p->rank == RANK_SICK || (p->rank == RANK_LOST && p->director_hears);
+    bool heard =
+        p->rank == RANK_UNKNOWN || p->rank == RANK_SICK || (p->rank == RANK_LOST && p->director_hears);
     bool usable = p->up || (heard && p->a && p->a->claimed);
     return usable && p->a->r.health[role] == HEALTH_OK;
 }
 
 /* N1, N6, N7 */
-static bool may_be_named(const struct ctx *c, const struct pn *proxy, const struct pn *p, int role, int64_t version,
-                         const struct doc *now)
+static bool may_be_named(const struct ctx *c, const struct pn *proxy, const struct pn *p, int role,
+                         int64_t version, const struct doc *now)
 {
     if (bug(NAME_UNAPPLIED)) {
         return p->up && (p->wanted >> role & 1);
@@ -64,7 +65,8 @@ static bool may_be_named(const struct ctx *c, const struct pn *proxy, const stru
 }
 
 /* N4: what is named now and may still serve, rather than nothing. */
-static void keep_names(const struct ctx *c, const struct doc *now, int role, int64_t version, struct id_set *ret)
+static void keep_names(const struct ctx *c, const struct doc *now, int role, int64_t version,
+                       struct id_set *ret)
 {
     for (int64_t k = 0; k < now->names[role].n; k++) {
         int i = ctx_index(c, now->names[role].id[k]);
@@ -74,7 +76,8 @@ static void keep_names(const struct ctx *c, const struct doc *now, int role, int
     }
 }
 
-static void names_of_role(const struct ctx *c, const struct pn *proxy, int role, int64_t version, struct id_set *ret)
+static void names_of_role(const struct ctx *c, const struct pn *proxy, int role, int64_t version,
+                          struct id_set *ret)
 {
     const struct doc *now = newest_entry_doc(c, proxy);
     bool formed = c->boot != role || c->s->facts[FACT_CLUSTER].v.state == CLUSTER_FORMED; /* M2 */
@@ -87,7 +90,8 @@ static void names_of_role(const struct ctx *c, const struct pn *proxy, int role,
     bool more = formed && (ret->n < c->need[role] || !c->running) && !bug(SHRINK_FIRST);
     for (int i = 0; more && i < c->n; i++) { /* N2 */
         const struct pn *p = &c->x[i];
-        if (!(p->wanted >> role & 1) && p->rank < RANK_LEAVING && may_be_named(c, proxy, p, role, version, now)) {
+        if (!(p->wanted >> role & 1) && p->rank < RANK_LEAVING &&
+            may_be_named(c, proxy, p, role, version, now)) {
             set_add(ret, p->n->id);
         }
     }
@@ -225,9 +229,11 @@ void plan_entries(struct ctx *c)
         choose_entries(c, &c->new_entries);
     }
     bool differs = !set_equal(&c->new_entries, &f->v.ids);
-    for (int i = 0; i < c->have->n_flying; i++) { /* F9: publish the present list again to void an older request */
+    /* F9: publish the present list again to void an older request */
+    for (int i = 0; i < c->have->n_flying; i++) {
         const struct have_publish *p = &c->have->flying[i];
-        differs = differs || (p->fact == FACT_ENTRIES && p->rev == f->rev && !set_equal(&p->value.ids, &f->v.ids));
+        differs =
+            differs || (p->fact == FACT_ENTRIES && p->rev == f->rev && !set_equal(&p->value.ids, &f->v.ids));
     }
     if (differs) {
         struct fact_value v = {.ids = c->new_entries};

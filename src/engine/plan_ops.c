@@ -5,7 +5,8 @@
 
 static bool serves_all(const struct pn *p)
 {
-    return p->rank == RANK_GOOD && is_settled(p) && (p->a->r.applied.roles & ~p->a->r.applied.drain & p->wanted) == p->wanted;
+    return p->rank == RANK_GOOD && is_settled(p) &&
+           (p->a->r.applied.roles & ~p->a->r.applied.drain & p->wanted) == p->wanted;
 }
 
 /* Every wanted role is where it shall be, applied and healthy. */
@@ -59,7 +60,8 @@ static bool names_ok(struct ctx *c)
             const struct pn *p = &c->x[i];
             bool entry = c->entry >= 0 && (p->wanted >> c->entry & 1);
             if (entry && (c->targets >> r & 1) && !(p->up && set_equal(&p->a->r.applied.names[r], &wanted))) {
-                plan_waits(c, "node %lld takes up the new %s nodes", (long long)p->n->id, c->t->roles[r].name);
+                plan_waits(c, "node %lld takes up the new %s nodes", (long long)p->n->id,
+                           c->t->roles[r].name);
                 return false;
             }
         }

@@ -105,8 +105,9 @@ static bool is_past(const struct ctx *c, const struct pn *old)
     bool overdue = false;
     for (int i = 0; i < c->n; i++) {
         const struct pn *p = &c->x[i];
-        overdue = overdue || ((p->wanted >> c->pair & 1) && p->up && c->now - p->n->up_ms > UNREACH_MAX_MS &&
-                              c->now - old->a->bad_since_ms > SICK_AFTER_MS + UNREACH_MAX_MS && !in_step(c, p));
+        overdue =
+            overdue || ((p->wanted >> c->pair & 1) && p->up && c->now - p->n->up_ms > UNREACH_MAX_MS &&
+                        c->now - old->a->bad_since_ms > SICK_AFTER_MS + UNREACH_MAX_MS && !in_step(c, p));
     }
     return old->a->r.health[c->pair] != HEALTH_OK || old->a->r.refusals >= REFUSE_MAX || overdue;
 }

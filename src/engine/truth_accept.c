@@ -16,7 +16,8 @@ unsigned truth_legal_states(enum facet f, enum run value)
 {
     switch (f) {
     case FACET_RUN:
-        return value == RUN_RUNNING ? IN(INIT) | IN(STOPPED) | IN(ERROR) : IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
+        return value == RUN_RUNNING ? IN(INIT) | IN(STOPPED) | IN(ERROR)
+                                    : IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
     case FACET_COUNTS:
     case FACET_CMD:
         return IN(RUNNING) | IN(ADAPTING); /* ADAPTING: another facet changes, or something is repaired */
@@ -58,7 +59,8 @@ static int check_state(const struct truth *t, const struct change *c, struct err
         return err_set(e, ERR_STATE, "wrong state: the service is ERROR and nothing of it runs");
     }
     if (c->facet == FACET_RUN && !stopping && !at_rest(s)) {
-        return err_set_hint(e, ERR_STATE, s->want.run == RUN_RUNNING ? "stop it first" : "wait until its nodes are gone",
+        return err_set_hint(e, ERR_STATE,
+                            s->want.run == RUN_RUNNING ? "stop it first" : "wait until its nodes are gone",
                             "wrong state: the service is ERROR and has nodes: %s", s->error_why);
     }
     return 0;
@@ -76,8 +78,8 @@ static int check_cmd(struct truth *t, const struct change *c, struct err *e)
     }
     const struct op *o = truth_active(t, FACET_CMD);
     if (o && !str_eq(c->kind, "interrupt")) {
-        return err_set_hint(e, ERR_CONFLICT, "wait for it, or interrupt it", "operation %lld (%s) is still running",
-                            (long long)o->id, o->kind);
+        return err_set_hint(e, ERR_CONFLICT, "wait for it, or interrupt it",
+                            "operation %lld (%s) is still running", (long long)o->id, o->kind);
     }
     return 0;
 }
@@ -87,8 +89,8 @@ static int check_conflict(struct truth *t, const struct change *c, struct err *e
     struct service *s = t->service;
     if (c->expect_gen != 0 && c->expect_gen != s->gen) {
         return err_set_hint(e, ERR_STALE, "look at the service again and repeat the change",
-                            "the service was changed meanwhile: generation %lld, you saw %lld", (long long)s->gen,
-                            (long long)c->expect_gen);
+                            "the service was changed meanwhile: generation %lld, you saw %lld",
+                            (long long)s->gen, (long long)c->expect_gen);
     }
     if (c->facet == FACET_CMD) {
         return check_cmd(t, c, e);
@@ -112,8 +114,9 @@ static int check_value(const struct truth *t, const struct change *c, struct err
     case FACET_COUNTS:
         return service_type_check_counts(s->type, c->value.counts, e);
     case FACET_CODE:
-        return s->type->code && c->value.code > 0 ? 0 : err_set(e, ERR_INVALID, "%s has no such code version",
-                                                                s->type->title);
+        return s->type->code && c->value.code > 0
+                   ? 0
+                   : err_set(e, ERR_INVALID, "%s has no such code version", s->type->title);
     case FACET_SETTINGS:
         return c->value.settings >= 0 ? 0 : err_set(e, ERR_INVALID, "no such settings");
     default:
@@ -276,7 +279,8 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
     int64_t need = credits_needed(t, c);
     if (need > 0 && (t->purse->broke_ms != 0 || !ledger_can(t, need))) {
         return err_set_hint(e, ERR_CREDIT, "ask your administrator for credit, or let nodes go",
-                            "this needs %lld credits, you have %lld", (long long)need, (long long)t->purse->balance);
+                            "this needs %lld credits, you have %lld", (long long)need,
+                            (long long)t->purse->balance);
     }
     if (start && !t->app->manager_wanted) { /* it went when credit had run out */
         struct truth of_app = *t;

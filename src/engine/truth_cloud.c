@@ -4,11 +4,11 @@
 #include <assert.h>
 #include <string.h>
 
-#include "model/cloud_result.h"
 #include "engine/bug.h"
 #include "engine/constants.h"
 #include "engine/ledger.h"
 #include "engine/truth_int.h"
+#include "model/cloud_result.h"
 
 static void add_task(struct truth *t, struct cloud_tasks *ret, const struct node *n, enum cloud_step step)
 {

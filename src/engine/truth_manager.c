@@ -22,7 +22,8 @@ int truth_want_manager(struct truth *t, struct err *e)
     }
     if (t->purse->broke_ms != 0 || !ledger_can(t, 1)) {
         a->manager_wanted = false;
-        return err_set_hint(e, ERR_CREDIT, "ask your administrator for credit", "insufficient credits: the manager's node costs 1");
+        return err_set_hint(e, ERR_CREDIT, "ask your administrator for credit",
+                            "insufficient credits: the manager's node costs 1");
     }
     struct node *n = truth_add_node(t, -1);
     a->manager_node = n->id;
@@ -42,7 +43,8 @@ int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct
     return 0;
 }
 
-int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch, struct err *e)
+int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch,
+                   struct err *e)
 {
     struct app *a = t->app;
     if (a->manager_node == 0 || a->manager_node != manager_node) {
@@ -70,7 +72,8 @@ static int replace_limit(const struct service *s, int purpose)
 
 /* Of counts, what no operation has paid for replaces lost nodes (T4): refused when too many in an hour. With `write`
  * the nodes are counted. */
-static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t covered, bool write, struct err *e)
+static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t covered, bool write,
+                        struct err *e)
 {
     struct service *s = t->service;
     for (int r = 0; r < s->type->n_roles; r++) {
@@ -79,8 +82,10 @@ static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t co
         bool new_hour = t->now_ms - s->replaced[r].since_ms >= HOUR_MS;
         int64_t before = new_hour ? 0 : s->replaced[r].n;
         if (n > 0 && before + n > replace_limit(s, r)) {
-            return err_set(e, ERR_QUOTA, "%lld nodes of role %s had to be replaced within an hour: no more are made until"
-                           " it is over", (long long)before, s->type->roles[r].name);
+            return err_set(e, ERR_QUOTA,
+                           "%lld nodes of role %s had to be replaced within an hour: no more are made until"
+                           " it is over",
+                           (long long)before, s->type->roles[r].name);
         }
         if (n > 0 && write) {
             s->replaced[r].since_ms = new_hour ? t->now_ms : s->replaced[r].since_ms;
@@ -99,7 +104,8 @@ static int note_too_many(struct truth *t, struct err *e)
         return ERR_QUOTA;
     }
     s->in_error = true;
-    (void)str_copy(s->error_why, sizeof s->error_why, e && e->message ? e->message : "too many nodes had to be replaced");
+    (void)str_copy(s->error_why, sizeof s->error_why,
+                   e && e->message ? e->message : "too many nodes had to be replaced");
     err_done(e);
     truth_touch(t);
     truth_update_state(t);
@@ -133,8 +139,8 @@ static struct op *creating_op(struct truth *t)
 int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int counts[ROLES_MAX], struct err *e)
 {
     struct service *s = t->service;
-    bool stale = (nodes_rev != s->nodes_rev && !bug(NO_CAS_CREATE)) || gen != s->gen || s->want.run != RUN_RUNNING ||
-                 t->now_ms < s->create_after_ms;
+    bool stale = (nodes_rev != s->nodes_rev && !bug(NO_CAS_CREATE)) || gen != s->gen ||
+                 s->want.run != RUN_RUNNING || t->now_ms < s->create_after_ms;
     if (stale) {
         return err_set(e, ERR_STALE, "decided on an older state");
     }
@@ -249,7 +255,8 @@ int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char 
     if (outcome == OP_DONE && !plausible_done(t->service, o)) {
         return err_set(e, ERR_STALE, "operation %lld is not done yet", (long long)op);
     }
-    bool converges = outcome == OP_DONE && o->facet != FACET_CMD && !(o->facet == FACET_RUN && o->value.run == RUN_STOPPED);
+    bool converges = outcome == OP_DONE && o->facet != FACET_CMD &&
+                     !(o->facet == FACET_RUN && o->value.run == RUN_STOPPED);
     truth_end(t, o, outcome, why, false);
     if (converges && t->service->n_ops == 0) {
         truth_converged(t, true);

@@ -9,8 +9,9 @@
 #include "engine/truth_int.h"
 
 static const int64_t deadline_ms[FACET_MAX] = {
-    [FACET_RUN] = DEADLINE_RUN_MS,           [FACET_COUNTS] = DEADLINE_COUNTS_MS, [FACET_CODE] = DEADLINE_CODE_MS,
-    [FACET_SETTINGS] = DEADLINE_SETTINGS_MS, [FACET_CMD] = DEADLINE_CMD_MS,
+    [FACET_RUN] = DEADLINE_RUN_MS,   [FACET_COUNTS] = DEADLINE_COUNTS_MS,
+    [FACET_CODE] = DEADLINE_CODE_MS, [FACET_SETTINGS] = DEADLINE_SETTINGS_MS,
+    [FACET_CMD] = DEADLINE_CMD_MS,
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -20,7 +21,8 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t overdue_at(const struct op *o)
 {
-    return earlier(o->progress_ms + deadline_ms[o->facet], o->born_ms + DEADLINE_FACTOR * deadline_ms[o->facet]);
+    return earlier(o->progress_ms + deadline_ms[o->facet],
+                   o->born_ms + DEADLINE_FACTOR * deadline_ms[o->facet]);
 }
 
 static void kill_all(struct truth *t, const char *why)
@@ -85,7 +87,8 @@ static int64_t reserve_hours(struct truth *t)
         out_of_credit(t);
     }
     if (most > 1) {
-        truth_alarm(t, "%lld hours are charged at once: was the director down, or the clock set?", (long long)most);
+        truth_alarm(t, "%lld hours are charged at once: was the director down, or the clock set?",
+                    (long long)most);
     }
     for (int i = 0; i < *count; i++) {
         struct node *n = &nodes[i];

@@ -162,13 +162,14 @@ static int exchange(struct manager *m, struct http_request *r, const struct call
         json_decref(queries);
         return rc;
     }
-    _cleanup_json_ json_t *answer = json_pack(
-        "{s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "echo", (json_int_t)clock_steady_ms(), "document",
-        document ? document : json_null(), "queries", queries ? queries : json_array());
+    _cleanup_json_ json_t *answer =
+        json_pack("{s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "echo", (json_int_t)clock_steady_ms(),
+                  "document", document ? document : json_null(), "queries", queries ? queries : json_array());
     return http_reply_json(r, 200, answer);
 }
 
-static int take_answer(struct manager *m, struct http_request *r, int64_t node, const json_t *body, struct err *e)
+static int take_answer(struct manager *m, struct http_request *r, int64_t node, const json_t *body,
+                       struct err *e)
 {
     int64_t id = json_int(body, "id", 0);
     const char *text = json_str(body, "text", NULL);
@@ -181,7 +182,10 @@ static int take_answer(struct manager *m, struct http_request *r, int64_t node, 
         return err_set(e, ERR_NOT_FOUND, "no open question %lld to this node", (long long)id);
     }
     json_t *out = json_pack("{s:I, s:I, s:s}", "epoch", (json_int_t)epoch, "id", (json_int_t)id,
-                            error ? "error" : "text", error ? error : text ? text : "");
+                            error ? "error" : "text",
+                            error  ? error
+                            : text ? text
+                                   : "");
     struct queued_call call = {.path = "/node/v1/answer", .body = out, .what = "answer"};
     if (!out || !calls_push(&m->calls, &call)) {
         return err_set(e, ERR_UNAVAILABLE, "the answer could not be passed on");

@@ -12,7 +12,7 @@
 
 #define PLAN_EVERY_MS 1000 /* without a change */
 #define TIDY_MS 3000
-#define PLAN_GAP_MS 100    /* several changes at once are planned together */
+#define PLAN_GAP_MS 100 /* several changes at once are planned together */
 
 static const struct log_ctx here = {.logger = "manager.converge"};
 
@@ -36,7 +36,8 @@ static bool due(struct managed *s, const char *key, int64_t now_ms)
 }
 
 /* Queues body (taken; epoch and service are added) unless the same key went a moment ago. */
-static bool ask(struct manager *m, struct managed *s, const char *path, json_t *body, const char *key, int64_t now_ms)
+static bool ask(struct manager *m, struct managed *s, const char *path, json_t *body, const char *key,
+                int64_t now_ms)
 {
     if (!due(s, key, now_ms)) {
         json_decref(body);
@@ -89,8 +90,8 @@ static void do_create(struct manager *m, struct managed *s, const struct action 
             json_object_set_new(counts, s->view.type->roles[r].name, json_integer(a->counts[r]));
         }
     }
-    json_t *body = json_pack("{s:I, s:I, s:o}", "nodes_rev", (json_int_t)a->nodes_rev, "gen", (json_int_t)a->gen,
-                             "counts", counts);
+    json_t *body = json_pack("{s:I, s:I, s:o}", "nodes_rev", (json_int_t)a->nodes_rev, "gen",
+                             (json_int_t)a->gen, "counts", counts);
     if (ask(m, s, "/node/v1/create", body, key.data, now_ms)) {
         narrate_create(m, s, a->counts);
     }
@@ -126,9 +127,10 @@ static void do_publish(struct manager *m, struct managed *s, const struct action
     _cleanup_free_ char *text = json_canonical(value);
     char hash[SHA256_HEX];
     sha256_hex(text, strlen(text), hash);
-    _cleanup_free_ char *key = str_printf("publish %s rev %lld %.16s", fact_id_to_str(a->fact), (long long)a->rev, hash);
-    json_t *body = json_pack("{s:s, s:I, s:o}", "fact", fact_id_to_str(a->fact), "rev", (json_int_t)a->rev, "value",
-                             value);
+    _cleanup_free_ char *key =
+        str_printf("publish %s rev %lld %.16s", fact_id_to_str(a->fact), (long long)a->rev, hash);
+    json_t *body = json_pack("{s:s, s:I, s:o}", "fact", fact_id_to_str(a->fact), "rev", (json_int_t)a->rev,
+                             "value", value);
     if (!flying(&s->have, a)) {
         have_publish(&s->have, a->fact, a->rev, &a->value);
     }
@@ -146,7 +148,8 @@ static void tell_before_end(struct manager *m, struct managed *s, const struct a
         return;
     }
     struct queued_call call = {.path = "/node/v1/report", .service = s->id};
-    call.body = json_pack("{s:I, s:[o], s:[]}", "epoch", (json_int_t)m->epoch, "services", summary_of(s, now_ms), "log");
+    call.body = json_pack("{s:I, s:[o], s:[]}", "epoch", (json_int_t)m->epoch, "services",
+                          summary_of(s, now_ms), "log");
     str_copy(call.what, sizeof(call.what), key);
     (void)calls_push(&m->calls, &call);
 }
@@ -155,12 +158,12 @@ static void do_finish(struct manager *m, struct managed *s, const struct action 
 {
     _cleanup_free_ char *key = str_printf("finish op %lld", (long long)a->op);
     tell_before_end(m, s, a, now_ms);
-    json_t *body = json_pack("{s:I, s:s, s:s}", "op", (json_int_t)a->op, "outcome", op_state_to_str(a->outcome), "why",
-                             a->why);
+    json_t *body = json_pack("{s:I, s:s, s:s}", "op", (json_int_t)a->op, "outcome",
+                             op_state_to_str(a->outcome), "why", a->why);
     if (ask(m, s, "/node/v1/finish", body, key, now_ms)) {
-        journal_add(&m->journal, a->outcome == OP_DONE ? LOG_INFO : LOG_WARN, s->id, "conpaas.core.controller",
-                    "operation %lld: %s%s%s", (long long)a->op, op_state_to_str(a->outcome), a->why[0] ? ": " : "",
-                    a->why);
+        journal_add(&m->journal, a->outcome == OP_DONE ? LOG_INFO : LOG_WARN, s->id,
+                    "conpaas.core.controller", "operation %lld: %s%s%s", (long long)a->op,
+                    op_state_to_str(a->outcome), a->why[0] ? ": " : "", a->why);
     }
 }
 

@@ -95,7 +95,8 @@ static void note_fenced(struct manager *m, int64_t epoch)
     pthread_mutex_unlock(&m->lock);
 }
 
-static int line_call(struct line *l, const char *path, const json_t *body, int timeout_ms, json_t **ret, struct err *e)
+static int line_call(struct line *l, const char *path, const json_t *body, int timeout_ms, json_t **ret,
+                     struct err *e)
 {
     int64_t sent = clock_mono_ms();
     int64_t epoch = json_int(body, "epoch", 0);
@@ -199,7 +200,8 @@ static void answer_own(struct manager *m, int64_t epoch, const struct query *q)
     _cleanup_buf_ struct buf text = {0};
     struct err e = {0};
     if (!path) {
-        answer_query(m, epoch, q->id, NULL, "no such log on the manager's node; there are manager.log and agent.log");
+        answer_query(m, epoch, q->id, NULL,
+                     "no such log on the manager's node; there are manager.log and agent.log");
     } else if (fs_tail(path, (int)(q->lines > 10000 ? 10000 : q->lines), TAIL_BYTES, &text, &e) < 0) {
         answer_query(m, epoch, q->id, NULL, e.message);
     } else {
@@ -252,8 +254,8 @@ static int poll_view(struct line *l, int64_t *full_ms, struct err *e)
     int64_t epoch = m->epoch;
     int64_t txn = clock_mono_ms() - *full_ms >= VIEW_FULL_MS ? 0 : m->txn;
     pthread_mutex_unlock(&m->lock);
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:I, s:i}", "epoch", (json_int_t)epoch, "txn", (json_int_t)txn,
-                                            "wait_ms", VIEW_WAIT_MS);
+    _cleanup_json_ json_t *body = json_pack("{s:I, s:I, s:i}", "epoch", (json_int_t)epoch, "txn",
+                                            (json_int_t)txn, "wait_ms", VIEW_WAIT_MS);
     _cleanup_json_ json_t *answer = NULL;
     int r = line_call(l, "/node/v1/view", body, VIEW_WAIT_MS + CALL_TIMEOUT_MS, &answer, e);
     if (r >= 0) {
@@ -304,8 +306,8 @@ void *link_caller_main(void *arg)
         struct err e = {0};
         int r = line_call(&l, call.path, call.body, CALL_TIMEOUT_MS, NULL, &e);
         if (r < 0 && r != ERR_FENCED) {
-            journal_add(&l.m->journal, r == ERR_STALE ? LOG_DEBUG : LOG_WARN, call.service, "manager.director",
-                        "%s: %s", call.what, e.message);
+            journal_add(&l.m->journal, r == ERR_STALE ? LOG_DEBUG : LOG_WARN, call.service,
+                        "manager.director", "%s: %s", call.what, e.message);
         }
         err_done(&e);
         json_decref(call.body);

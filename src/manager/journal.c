@@ -40,8 +40,8 @@ void journal_done(struct journal *j)
     pthread_mutex_destroy(&j->lock);
 }
 
-void journal_add(struct journal *j, enum log_level level, int64_t service, const char *logger, const char *fmt,
-                 ...)
+void journal_add(struct journal *j, enum log_level level, int64_t service, const char *logger,
+                 const char *fmt, ...)
 {
     _cleanup_buf_ struct buf text = {0};
     va_list ap;
@@ -65,7 +65,8 @@ void journal_add(struct journal *j, enum log_level level, int64_t service, const
     pthread_mutex_unlock(&j->lock);
 }
 
-static void append_line(json_t *list, int64_t service, int64_t time_ms, enum log_level level, const char *line)
+static void append_line(json_t *list, int64_t service, int64_t time_ms, enum log_level level,
+                        const char *line)
 {
     json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)service, "time",
                                           (json_int_t)time_ms, "level", level_names[level], "line",
@@ -78,8 +79,8 @@ json_t *journal_take(struct journal *j)
     pthread_mutex_lock(&j->lock);
     j->taken = j->n < JOURNAL_BATCH ? j->n : JOURNAL_BATCH;
     if (j->dropped > 0) {
-        _cleanup_free_ char *gap = str_printf("manager %lld lines are missing here, the director was away",
-                                              (long long)j->dropped);
+        _cleanup_free_ char *gap =
+            str_printf("manager %lld lines are missing here, the director was away", (long long)j->dropped);
         append_line(list, 0, clock_wall_ms(), LOG_WARN, gap);
     }
     for (int i = 0; i < j->taken; i++) {

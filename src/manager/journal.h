@@ -30,8 +30,8 @@ struct journal {
 void journal_init(struct journal *j);
 void journal_done(struct journal *j);
 /* service 0: about the application. logger as in the log file. */
-void journal_add(struct journal *j, enum log_level level, int64_t service, const char *logger, const char *fmt,
-                 ...) PRINTF_LIKE(5, 6);
+void journal_add(struct journal *j, enum log_level level, int64_t service, const char *logger,
+                 const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* The oldest lines (at most JOURNAL_BATCH) as a JSON array for `report`; they stay until journal_settle. */
 json_t *journal_take(struct journal *j);
 /* The lines taken last have arrived (true) or are to be sent again (false). */

@@ -27,18 +27,23 @@ struct user_data {
 
 static int usage(FILE *out)
 {
-    fprintf(out, "Usage: conpaas-manager [--user-data FILE] [--state-dir DIR] [--log FILE] [--listen ADDRESS] [--port N]\n"
-                 "\n"
-                 "Plans and converges the services of one application. Started by conpaas-agent.\n");
+    fprintf(
+        out,
+        "Usage: conpaas-manager [--user-data FILE] [--state-dir DIR] [--log FILE] [--listen ADDRESS] [--port N]\n"
+        "\n"
+        "Plans and converges the services of one application. Started by conpaas-agent.\n");
     return out == stdout ? 0 : 2;
 }
 
 static int read_arguments(int argc, char **argv, struct arguments *a)
 {
     static const struct option options[] = {
-        {"user-data", required_argument, NULL, 'u'}, {"state-dir", required_argument, NULL, 's'},
-        {"log", required_argument, NULL, 'l'},       {"listen", required_argument, NULL, 'a'},
-        {"port", required_argument, NULL, 'p'},      {"help", no_argument, NULL, 'h'},
+        {"user-data", required_argument, NULL, 'u'},
+        {"state-dir", required_argument, NULL, 's'},
+        {"log", required_argument, NULL, 'l'},
+        {"listen", required_argument, NULL, 'a'},
+        {"port", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int c;

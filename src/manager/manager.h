@@ -28,11 +28,11 @@
 /* What a manager holds for one node. */
 struct box {
     int64_t node;
-    int64_t seq;           /* of the document */
-    json_t *document;      /* newest one sent, as on the wire; NULL = none yet */
-    int64_t delivered_ms;  /* last time it was put into an answer; 0 = never */
-    json_t *metrics;       /* of the last report; may be NULL */
-    bool waited_for;       /* narration: seen coming, not yet claimed */
+    int64_t seq;          /* of the document */
+    json_t *document;     /* newest one sent, as on the wire; NULL = none yet */
+    int64_t delivered_ms; /* last time it was put into an answer; 0 = never */
+    json_t *metrics;      /* of the last report; may be NULL */
+    bool waited_for;      /* narration: seen coming, not yet claimed */
 };
 struct recent {
     char key[96];
@@ -48,25 +48,25 @@ struct managed {
     struct box boxes[NODES_MAX];
     struct recent recent[RECENT_MAX];
     int next_recent;
-    bool dirty;                       /* something changed: plan at once */
-    int64_t planned_ms, wake_ms;      /* last and next time of planning */
-    bool converged;                   /* as people are told */
-    int64_t differs_ms;               /* since when it is not, without an operation; 0 = it is */
+    bool dirty;                  /* something changed: plan at once */
+    int64_t planned_ms, wake_ms; /* last and next time of planning */
+    bool converged;              /* as people are told */
+    int64_t differs_ms;          /* since when it is not, without an operation; 0 = it is */
     char waits_for[WHY_MAX];
-    enum service_state told_state;    /* narration: last state logged */
-    int64_t polled_ms;                /* narration: last line about nodes still waited for */
+    enum service_state told_state; /* narration: last state logged */
+    int64_t polled_ms;             /* narration: last line about nodes still waited for */
 };
 
 struct manager_config {
     const char *director_url;     /* "https://NAME:PORT" */
     const char *director_address; /* "ADDRESS:PORT" to dial; NULL: resolve the name */
     const char *ca_pem;
-    const char *state_dir;        /* key.pem and cert.pem of the node's enrolment */
-    const char *log_path;         /* manager.log, for queries about this node; may be NULL */
-    const char *agent_log_path;   /* agent.log of this node; may be NULL */
+    const char *state_dir;      /* key.pem and cert.pem of the node's enrolment */
+    const char *log_path;       /* manager.log, for queries about this node; may be NULL */
+    const char *agent_log_path; /* agent.log of this node; may be NULL */
     const char *installation;
     int64_t node, app;
-    const char *listen_address;   /* for agents */
+    const char *listen_address; /* for agents */
     uint16_t listen_port;
 };
 
@@ -85,10 +85,10 @@ struct manager {
     pthread_cond_t ended;
     enum manager_end end;
     struct identity id;
-    int64_t epoch;          /* 0: not registered */
-    bool fenced;            /* a call was refused for its epoch: register again */
+    int64_t epoch;                    /* 0: not registered */
+    bool fenced;                      /* a call was refused for its epoch: register again */
     int64_t lease_ms, lease_until_ms; /* monotonic clock */
-    bool observing;         /* lease is over; as last logged */
+    bool observing;                   /* lease is over; as last logged */
     struct log_limit agent_limit;
     int64_t txn;
     int n_services;

@@ -83,8 +83,8 @@ static void tell_new_nodes(struct manager *m, struct managed *s)
     }
     if (n_new > 0) {
         journal_add(&m->journal, LOG_INFO, s->id, TIMER, "RTIMER Creating timer for [%s]", ids.data);
-        journal_add(&m->journal, LOG_DEBUG, s->id, CONTROLLER, "[_create_nodes]: iteration 1: creating %d nodes",
-                    n_new);
+        journal_add(&m->journal, LOG_DEBUG, s->id, CONTROLLER,
+                    "[_create_nodes]: iteration 1: creating %d nodes", n_new);
         journal_add(&m->journal, LOG_DEBUG, s->id, CONTROLLER, "[_wait_for_nodes]: going to start polling");
     }
 }
@@ -105,7 +105,8 @@ void narrate_view(struct manager *m, struct managed *s, int64_t now_ms)
     int waiting = still_waited_for(s);
     if (waiting > 0 && now_ms - s->polled_ms >= POLL_LINE_MS) {
         s->polled_ms = now_ms;
-        journal_add(&m->journal, LOG_DEBUG, s->id, CONTROLLER, "[_wait_for_nodes]: waiting %d nodes", waiting);
+        journal_add(&m->journal, LOG_DEBUG, s->id, CONTROLLER, "[_wait_for_nodes]: waiting %d nodes",
+                    waiting);
     }
 }
 
@@ -153,5 +154,6 @@ void narrate_destroy(struct manager *m, const struct managed *s, int64_t node, c
 
 void narrate_converged(struct manager *m, const struct managed *s)
 {
-    internal_line(m, s, s->converged ? "The service is as wanted" : "The service differs from what is wanted");
+    internal_line(m, s,
+                  s->converged ? "The service is as wanted" : "The service differs from what is wanted");
 }

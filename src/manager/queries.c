@@ -27,15 +27,14 @@ int queries_take(struct queries *qs, const json_t *list, int64_t now_ms)
     json_t *j;
     int taken = 0;
     drop_old(qs, now_ms);
-    json_array_foreach(list, i, j) {
+    json_array_foreach(list, i, j)
+    {
         int64_t id = json_int(j, "id", 0);
         if (id == 0 || find(qs, id) || qs->n == QUERIES_MAX) {
             continue;
         }
-        struct query q = {.id = id,
-                          .node = json_int(j, "node", 0),
-                          .lines = json_int(j, "lines", 100),
-                          .born_ms = now_ms};
+        struct query q = {
+            .id = id, .node = json_int(j, "node", 0), .lines = json_int(j, "lines", 100), .born_ms = now_ms};
         if (str_copy(q.kind, sizeof(q.kind), json_str(j, "kind", "log")) &&
             str_copy(q.name, sizeof(q.name), json_str(j, "name", ""))) {
             qs->q[qs->n++] = q;
@@ -57,8 +56,8 @@ json_t *queries_give(struct queries *qs, int64_t node)
         if (!list) {
             list = json_array();
         }
-        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I}", "id", (json_int_t)q->id, "kind", q->kind,
-                                              "name", q->name, "lines", (json_int_t)q->lines));
+        json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:I}", "id", (json_int_t)q->id, "kind",
+                                              q->kind, "name", q->name, "lines", (json_int_t)q->lines));
     }
     return list;
 }

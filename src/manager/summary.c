@@ -4,7 +4,8 @@ static void add_numbers(json_t *sum, const json_t *metrics)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)metrics, key, value) {
+    json_object_foreach((json_t *)metrics, key, value)
+    {
         if (json_is_number(value)) {
             const json_t *old = json_object_get(sum, key);
             bool whole = json_is_integer(value) && (!old || json_is_integer(old));
@@ -54,8 +55,8 @@ static void add_roles(json_t *out, const struct service_type *t, const struct re
 
 static json_t *node_summary(const struct managed *s, const struct have_node *h, int64_t now_ms)
 {
-    json_t *out = json_pack("{s:I, s:b, s:b, s:I}", "node", (json_int_t)h->node, "claimed", h->claimed, "settled",
-                            h->claimed && h->n_pending == 0, "seen_ago_ms",
+    json_t *out = json_pack("{s:I, s:b, s:b, s:I}", "node", (json_int_t)h->node, "claimed", h->claimed,
+                            "settled", h->claimed && h->n_pending == 0, "seen_ago_ms",
                             (json_int_t)(h->seen_ms ? now_ms - h->seen_ms : -1));
     add_roles(out, s->view.type, &h->r);
     if (h->r.refused.seq != 0 && h->r.refused.why[0]) {

@@ -72,7 +72,8 @@ static bool listed(const json_t *services, int64_t id)
 {
     size_t i;
     json_t *j;
-    json_array_foreach(services, i, j) {
+    json_array_foreach(services, i, j)
+    {
         if (json_int(j, "id", 0) == id) {
             return true;
         }
@@ -108,7 +109,8 @@ int view_take(struct manager *m, const json_t *view, int64_t now_ms, struct err 
     size_t i;
     json_t *j;
     drop_services(m, services);
-    json_array_foreach(services, i, j) {
+    json_array_foreach(services, i, j)
+    {
         int r = take_service(m, j, offset, now_ms, e);
         worst = r < 0 ? r : worst;
     }

@@ -4,7 +4,8 @@ static const json_t *version_of(const struct managed *s, int64_t id)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(s->versions, i, v) {
+    json_array_foreach(s->versions, i, v)
+    {
         if (json_int(v, "id", 0) == id) {
             return v;
         }
@@ -16,7 +17,8 @@ static const json_t *settings_of(const struct managed *s, int64_t rev)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(s->settings, i, v) {
+    json_array_foreach(s->settings, i, v)
+    {
         if (json_int(v, "rev", -1) == rev) {
             return json_object_get(v, "values");
         }
@@ -56,8 +58,8 @@ static json_t *commands(const struct doc *d)
 {
     json_t *list = json_array();
     for (int i = 0; i < d->n_cmds; i++) {
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:{}}", "id", d->cmds[i].id, "kind", d->cmds[i].kind, "args"));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:{}}", "id", d->cmds[i].id, "kind", d->cmds[i].kind, "args"));
     }
     return list;
 }
@@ -94,11 +96,13 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
         return err_set(e, ERR_NOT_FOUND, "the view lacks node %lld", (long long)node);
     }
     json_t *probe = d->probe_version == 0 ? json_null()
-                                          : json_pack("{s:I, s:I}", "version", (json_int_t)d->probe_version, "op",
-                                                      (json_int_t)d->probe_op);
+                                          : json_pack("{s:I, s:I}", "version", (json_int_t)d->probe_version,
+                                                      "op", (json_int_t)d->probe_op);
     *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
-                     (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type), "roles",
-                     roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds", commands(d), "allow",
-                     service_type_allow(&in));
-    return *ret ? 0 : err_set(e, ERR_INTERNAL, "node %lld: a section of its document is no JSON", (long long)node);
+                     (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
+                     "roles", roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds", commands(d),
+                     "allow", service_type_allow(&in));
+    return *ret
+               ? 0
+               : err_set(e, ERR_INTERNAL, "node %lld: a section of its document is no JSON", (long long)node);
 }

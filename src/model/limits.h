@@ -13,13 +13,13 @@
 #ifndef ROLES_MAX
 #define ROLES_MAX 8 /* roles of one service type */
 #endif
-#define OPS_MAX 16        /* operations of one service that are under way */
+#define OPS_MAX 16 /* operations of one service that are under way */
 #ifndef CMDS_MAX
 #define CMDS_MAX 16 /* commands in one document */
 #endif
-#define PENDING_MAX 8     /* documents sent to a node and not yet answered (F8) */
-#define PROBES_MAX 4      /* probe results that a node remembers */
-#define SERVICES_MAX 16   /* services of one application */
+#define PENDING_MAX 8       /* documents sent to a node and not yet answered (F8) */
+#define PROBES_MAX 4        /* probe results that a node remembers */
+#define SERVICES_MAX 16     /* services of one application */
 #define MANAGER_NODES_MAX 8 /* the manager's node, and those being replaced */
 
 #define NAME_MAX_LEN 64

@@ -22,7 +22,8 @@ static bool is_alnum(char c)
 
 int name_check_user(const char *s, struct err *e)
 {
-    static const char hint[] = "1 to 32 characters: small letters, digits, '_' and '-', beginning with a letter";
+    static const char hint[] =
+        "1 to 32 characters: small letters, digits, '_' and '-', beginning with a letter";
     size_t n = s ? strlen(s) : 0;
     bool ok = n >= 1 && n <= 32 && is_lower(s[0]);
     for (size_t i = 1; ok && i < n; i++) {
@@ -48,8 +49,8 @@ static uint32_t next_point(const char **s)
 static const struct {
     uint32_t from, to;
 } not_letters[] = {
-    {0x80, 0xbf},     {0xd7, 0xd7},     {0xf7, 0xf7},     {0x2000, 0x2bff}, {0x3000, 0x3004},
-    {0x3008, 0x3020}, {0xd800, 0xf8ff}, {0xfe00, 0xfe6f}, {0xfeff, 0xff0f}, {0xfff0, 0xffff},
+    {0x80, 0xbf},       {0xd7, 0xd7},       {0xf7, 0xf7},        {0x2000, 0x2bff}, {0x3000, 0x3004},
+    {0x3008, 0x3020},   {0xd800, 0xf8ff},   {0xfe00, 0xfe6f},    {0xfeff, 0xff0f}, {0xfff0, 0xffff},
     {0x1d000, 0x1d3ff}, {0x1f000, 0x1ffff}, {0xe0000, 0x10ffff},
 };
 
@@ -68,8 +69,9 @@ static bool is_letter_point(uint32_t c)
 
 int name_check_thing(const char *s, struct err *e)
 {
-    static const char hint[] = "1 to 64 bytes: letters, digits, space and . _ - ( ), beginning with a letter or digit,"
-                               " not ending in a space, not only digits";
+    static const char hint[] =
+        "1 to 64 bytes: letters, digits, space and . _ - ( ), beginning with a letter or digit,"
+        " not ending in a space, not only digits";
     size_t n = s ? strlen(s) : 0;
     bool ok = n >= 1 && n <= 64 && str_is_utf8(s) && s[n - 1] != ' ';
     bool only_digits = true, first = true;
@@ -84,7 +86,8 @@ int name_check_thing(const char *s, struct err *e)
 
 int name_check_id(const char *s, struct err *e)
 {
-    static const char hint[] = "1 to 64 characters: letters, digits, '_' and '-', beginning with a letter or digit";
+    static const char hint[] =
+        "1 to 64 characters: letters, digits, '_' and '-', beginning with a letter or digit";
     size_t n = s ? strlen(s) : 0;
     bool ok = n >= 1 && n <= 64 && is_alnum(s[0]);
     for (size_t i = 1; ok && i < n; i++) {
@@ -102,8 +105,8 @@ int name_check_email(const char *s, struct err *e)
         ok = (unsigned char)s[i] > ' ' && s[i] != 0x7f && !strchr("\"'<>`\\,;", s[i]);
     }
     return ok ? 0
-              : err_set_hint(e, ERR_INVALID, "like name@example.org, at most 254 bytes", "not an e-mail address: \"%.64s\"",
-                             s ? s : "");
+              : err_set_hint(e, ERR_INVALID, "like name@example.org, at most 254 bytes",
+                             "not an e-mail address: \"%.64s\"", s ? s : "");
 }
 
 /* No control characters, C1 and marks of direction among them. */
@@ -114,8 +117,8 @@ static bool is_printable(const char *s)
     }
     while (*s) {
         uint32_t c = next_point(&s);
-        if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-            (c >= 0x2066 && c <= 0x2069) || c == 0xfeff) {
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) ||
+            (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff) {
             return false;
         }
     }
@@ -134,7 +137,8 @@ int name_check_file(const char *s, struct err *e)
 int name_check_text(const char *s, size_t max, struct err *e)
 {
     if (!s || !is_printable(s)) {
-        return err_set_hint(e, ERR_INVALID, "one line of printable text", "the text has characters that cannot be shown");
+        return err_set_hint(e, ERR_INVALID, "one line of printable text",
+                            "the text has characters that cannot be shown");
     }
     if (strlen(s) > max) {
         return err_set(e, ERR_INVALID, "the text has %zu bytes, at most %zu are allowed", strlen(s), max);

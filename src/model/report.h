@@ -23,10 +23,10 @@ struct cmd_result {
 };
 
 struct report {
-    int64_t boot, n;           /* order of reports (F5): boots of the agent, count within the boot */
-    int64_t promised;          /* highest epoch seen (F2) */
+    int64_t boot, n;              /* order of reports (F5): boots of the agent, count within the boot */
+    int64_t promised;             /* highest epoch seen (F2) */
     int64_t done_epoch, done_seq; /* last document that is dealt with, applied or refused */
-    bool busy;                 /* an apply is under way */
+    bool busy;                    /* an apply is under way */
     struct doc applied;
     struct {
         int64_t seq; /* 0 = none */
@@ -43,16 +43,16 @@ struct report {
     struct probe_result probes[PROBES_MAX];
     int n_cmds;
     struct cmd_result cmds[CMDS_MAX];
-    int64_t position; /* bootstrapped and pair roles: how far its data goes; -1 = has none */
-    int64_t token;    /* last bootstrap token that was executed */
-    bool synced;      /* bootstrapped role: member of the cluster; pair role: replica is in step */
-    struct id_set held;            /* unique purpose: nodes whose data still counts */
-    int64_t held_n[NODES_MAX];     /* parallel to held */
+    int64_t position;          /* bootstrapped and pair roles: how far its data goes; -1 = has none */
+    int64_t token;             /* last bootstrap token that was executed */
+    bool synced;               /* bootstrapped role: member of the cluster; pair role: replica is in step */
+    struct id_set held;        /* unique purpose: nodes whose data still counts */
+    int64_t held_n[NODES_MAX]; /* parallel to held */
 };
 
 /* JSON as in doc/PROTOCOL.md section 3, with role names of the type (defined in src/service). The member "metrics"
  * belongs to others and is skipped. Unknown roles are ignored (an older
  * document may name one), everything else strictly checked. */
-int report_from_json(const json_t *j, const struct service_type *type, struct report *ret, struct err *e)
-    WARN_UNUSED;
+int report_from_json(const json_t *j, const struct service_type *type, struct report *ret,
+                     struct err *e) WARN_UNUSED;
 json_t *report_to_json(const struct report *r, const struct service_type *type);

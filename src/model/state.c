@@ -20,7 +20,10 @@ static const char *const service_state_table[SERVICE_STATE_MAX] = {
 STR_TABLE_DEFINE(service_state, enum service_state, SERVICE_STATE_MAX);
 
 static const char *const op_state_table[OP_STATE_MAX] = {
-    [OP_ACTIVE] = "ACTIVE", [OP_DONE] = "DONE", [OP_FAILED] = "FAILED", [OP_CANCELLED] = "CANCELLED",
+    [OP_ACTIVE] = "ACTIVE",
+    [OP_DONE] = "DONE",
+    [OP_FAILED] = "FAILED",
+    [OP_CANCELLED] = "CANCELLED",
 };
 STR_TABLE_DEFINE(op_state, enum op_state, OP_STATE_MAX);
 

@@ -11,13 +11,13 @@
 
 struct http_client;
 struct http_client_config {
-    const char *url;         /* "https://name:port" the peer's certificate must be good for */
-    const char *connect_to;  /* "address:port" to dial instead of resolving the name; NULL: resolve */
-    const char *ca_pem;      /* trust exactly this authority; NULL only with plain http (tests) */
-    const char *pinned_cert_file; /* used instead of ca_pem by the command line: PEM file of the CA */
+    const char *url;                /* "https://name:port" the peer's certificate must be good for */
+    const char *connect_to;         /* "address:port" to dial instead of resolving the name; NULL: resolve */
+    const char *ca_pem;             /* trust exactly this authority; NULL only with plain http (tests) */
+    const char *pinned_cert_file;   /* used instead of ca_pem by the command line: PEM file of the CA */
     const char *key_pem, *cert_pem; /* own identity, both or none */
-    const char *bearer;      /* API token, sent as Authorization: Bearer; NULL: none */
-    int connect_timeout_ms;  /* 0 = 5,000 */
+    const char *bearer;             /* API token, sent as Authorization: Bearer; NULL: none */
+    int connect_timeout_ms;         /* 0 = 5,000 */
 };
 int http_client_new(const struct http_client_config *c, struct http_client **ret, struct err *e) WARN_UNUSED;
 void http_client_free(struct http_client *c);
@@ -28,11 +28,11 @@ struct http_call {
     const json_t *body;        /* NULL: none */
     int body_fd;               /* used when body_path_set; streamed from its start */
     bool use_body_fd;
-    const char *content_type;  /* of body_fd; NULL = application/octet-stream */
-    int timeout_ms;            /* whole call; 0 = 30,000 */
-    int out_fd;                /* with use_out_fd: a 2xx body is written here instead of parsed */
+    const char *content_type; /* of body_fd; NULL = application/octet-stream */
+    int timeout_ms;           /* whole call; 0 = 30,000 */
+    int out_fd;               /* with use_out_fd: a 2xx body is written here instead of parsed */
     bool use_out_fd;
-    int64_t max_answer;        /* bytes; 0 = 16 MiB */
+    int64_t max_answer;                                       /* bytes; 0 = 16 MiB */
     void (*progress)(void *arg, int64_t sent, int64_t total); /* may be NULL */
     void *progress_arg;
 };

@@ -34,24 +34,24 @@ struct http_handler {
 };
 
 struct http_server_config {
-    const char *address; /* "0.0.0.0", "127.0.0.1" */
-    uint16_t port;       /* 0: any free one, see http_server_port */
+    const char *address;            /* "0.0.0.0", "127.0.0.1" */
+    uint16_t port;                  /* 0: any free one, see http_server_port */
     const char *key_pem, *cert_pem; /* NULL both: plain HTTP (tests only) */
     const char *ca_pem;             /* NULL: client certificates are not asked for */
     bool need_client_cert;          /* refuse with 401 every request without a valid certificate, except when
                                        optional_cert says so */
     /* With need_client_cert: paths that are open without certificate (enrolment). NULL: none. */
     bool (*optional_cert)(const char *path);
-    int max_connections;       /* 0 = 512 */
-    int max_per_address;       /* 0 = 128 */
-    int head_timeout_ms;       /* 0 = 10,000: total, from the first byte of a connection's request */
-    int idle_timeout_s;        /* 0 = 60: keep-alive and stalled bodies */
-    const char *spool_dir;     /* for spooled bodies; NULL: spooling refused */
+    int max_connections;   /* 0 = 512 */
+    int max_per_address;   /* 0 = 128 */
+    int head_timeout_ms;   /* 0 = 10,000: total, from the first byte of a connection's request */
+    int idle_timeout_s;    /* 0 = 60: keep-alive and stalled bodies */
+    const char *spool_dir; /* for spooled bodies; NULL: spooling refused */
     struct http_handler handler;
 };
 
-int http_server_start(const struct http_server_config *c, struct http_server **ret, struct err *e)
-    WARN_UNUSED;
+int http_server_start(const struct http_server_config *c, struct http_server **ret,
+                      struct err *e) WARN_UNUSED;
 uint16_t http_server_port(const struct http_server *s);
 /* New certificate for connections from now on (renewal), without closing old ones. */
 int http_server_set_identity(struct http_server *s, const char *key_pem, const char *cert_pem,
@@ -72,7 +72,7 @@ const char *http_peer_address(const struct http_request *r);
 const char *http_peer_name(const struct http_request *r);
 const char *http_peer_serial(const struct http_request *r);
 const void *http_body(const struct http_request *r, size_t *ret_len); /* memory body */
-int http_body_fd(const struct http_request *r);                       /* spooled body, at its start; else -1 */
+int http_body_fd(const struct http_request *r); /* spooled body, at its start; else -1 */
 /* The body as one JSON object; absent body = empty object. Caller owns *ret. Any other Content-Type than
  * application/json is refused: a foreign page could send it with our cookie. */
 int http_body_json(const struct http_request *r, json_t **ret, struct err *e) WARN_UNUSED;

@@ -31,8 +31,7 @@ int tls_key_new(char **ret_pem, struct err *e) WARN_UNUSED;
 int tls_csr_new(const char *key_pem, const char *dns_name, char **ret_pem, struct err *e) WARN_UNUSED;
 
 /* Self-signed authority, 10 years, path length 0. */
-int tls_ca_new(const char *installation, char **ret_key_pem, char **ret_cert_pem, struct err *e)
-    WARN_UNUSED;
+int tls_ca_new(const char *installation, char **ret_key_pem, char **ret_cert_pem, struct err *e) WARN_UNUSED;
 struct tls_leaf {
     const char *dns_name;           /* fixed by the signer, never taken from the CSR */
     const char *const *extra_names; /* DNS names or IP addresses, NULL-terminated, may be NULL */
@@ -46,5 +45,5 @@ int tls_ca_sign(const char *ca_key_pem, const char *ca_cert_pem, const char *csr
 /* SHA-256 of the public key of a CSR or certificate: "same key again" at enrolment. */
 int tls_csr_key_id(const char *csr_pem, char hex[SHA256_HEX], struct err *e) WARN_UNUSED;
 /* Name, serial (hex) and end of validity (wall ms) of a certificate. */
-int tls_cert_info(const char *cert_pem, char **ret_dns_name, char **ret_serial_hex,
-                  int64_t *ret_not_after_ms, struct err *e) WARN_UNUSED;
+int tls_cert_info(const char *cert_pem, char **ret_dns_name, char **ret_serial_hex, int64_t *ret_not_after_ms,
+                  struct err *e) WARN_UNUSED;

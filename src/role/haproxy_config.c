@@ -25,8 +25,8 @@ struct want_text {
 };
 #define WANT(n, k, member, need, lo, hi)                                                                     \
     {                                                                                                        \
-        .name = (n), .kind = (k), .offset = offsetof(struct want_text, member), .required = (need), .min = (lo), \
-        .max = (hi)                                                                                          \
+        .name = (n), .kind = (k), .offset = offsetof(struct want_text, member), .required = (need),          \
+        .min = (lo), .max = (hi)                                                                             \
     }
 static const struct json_field want_fields[] = {
     WANT("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -80,8 +80,8 @@ struct relay_text {
 };
 #define RELAY(n, k, member, need, lo, hi)                                                                    \
     {                                                                                                        \
-        .name = (n), .kind = (k), .offset = offsetof(struct relay_text, member), .required = (need), .min = (lo), \
-        .max = (hi)                                                                                          \
+        .name = (n), .kind = (k), .offset = offsetof(struct relay_text, member), .required = (need),         \
+        .min = (lo), .max = (hi)                                                                             \
     }
 static const struct json_field relay_fields[] = {
     RELAY("engine", JSON_F_STRING, engine, true, 0, 0),

@@ -21,8 +21,8 @@ struct redis_want {
 };
 #define REDIS(n, k, member, need, lo, hi)                                                                    \
     {                                                                                                        \
-        .name = (n), .kind = (k), .offset = offsetof(struct redis_want, member), .required = (need), .min = (lo), \
-        .max = (hi)                                                                                          \
+        .name = (n), .kind = (k), .offset = offsetof(struct redis_want, member), .required = (need),         \
+        .min = (lo), .max = (hi)                                                                             \
     }
 static const struct json_field redis_fields[] = {
     REDIS("engine", JSON_F_STRING, engine, true, 0, 0),

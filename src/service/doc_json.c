@@ -42,7 +42,8 @@ json_t *roles_to_json(uint64_t mask, const struct service_type *type)
     return a;
 }
 
-int roles_from_json(const json_t *j, const struct service_type *type, bool skip_unknown, uint64_t *ret, struct err *e)
+int roles_from_json(const json_t *j, const struct service_type *type, bool skip_unknown, uint64_t *ret,
+                    struct err *e)
 {
     uint64_t mask = 0;
     for (size_t i = 0; i < json_array_size(j); i++) {
@@ -76,18 +77,22 @@ static const struct {
     const char *key;
     size_t offset;
 } doc_sets[] = {
-    {"code", offsetof(struct doc, code)},         {"peers", offsetof(struct doc, peers)},
-    {"holders", offsetof(struct doc, holders)},   {"draining", offsetof(struct doc, draining)},
-    {"members", offsetof(struct doc, members)},   {"callers", offsetof(struct doc, callers)},
+    {"code", offsetof(struct doc, code)},       {"peers", offsetof(struct doc, peers)},
+    {"holders", offsetof(struct doc, holders)}, {"draining", offsetof(struct doc, draining)},
+    {"members", offsetof(struct doc, members)}, {"callers", offsetof(struct doc, callers)},
 };
 static const struct {
     const char *key;
     size_t offset;
 } doc_ints[] = {
-    {"route", offsetof(struct doc, route)},           {"settings", offsetof(struct doc, settings)},
-    {"probe_version", offsetof(struct doc, probe_version)}, {"probe_op", offsetof(struct doc, probe_op)},
-    {"boot_token", offsetof(struct doc, boot_token)}, {"boot_kind", offsetof(struct doc, boot_kind)},
-    {"primary", offsetof(struct doc, primary)},       {"master", offsetof(struct doc, master)},
+    {"route", offsetof(struct doc, route)},
+    {"settings", offsetof(struct doc, settings)},
+    {"probe_version", offsetof(struct doc, probe_version)},
+    {"probe_op", offsetof(struct doc, probe_op)},
+    {"boot_token", offsetof(struct doc, boot_token)},
+    {"boot_kind", offsetof(struct doc, boot_kind)},
+    {"primary", offsetof(struct doc, primary)},
+    {"master", offsetof(struct doc, master)},
     {"members_rev", offsetof(struct doc, members_rev)},
 };
 
@@ -120,7 +125,8 @@ json_t *doc_to_json(const struct doc *d, const struct service_type *type)
         put_int(o, doc_ints[i].key, *(const int64_t *)((const char *)d + doc_ints[i].offset));
     }
     for (size_t i = 0; i < ARRAY_LEN(doc_sets); i++) {
-        put_set(o, doc_sets[i].key, (const struct id_set *)(const void *)((const char *)d + doc_sets[i].offset));
+        put_set(o, doc_sets[i].key,
+                (const struct id_set *)(const void *)((const char *)d + doc_sets[i].offset));
     }
     json_t *names = names_to_json(d, type);
     if (json_object_size(names) > 0) {
@@ -157,8 +163,16 @@ static int cmds_from_json(const json_t *j, struct doc *d, struct err *e)
         const char *id, *kind;
     };
     static const struct json_field fields[] = {
-        {.name = "id", .kind = JSON_F_STRING, .offset = offsetof(struct cmd_text, id), .required = true, .max = 47},
-        {.name = "kind", .kind = JSON_F_STRING, .offset = offsetof(struct cmd_text, kind), .required = true, .max = 15},
+        {.name = "id",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct cmd_text, id),
+         .required = true,
+         .max = 47},
+        {.name = "kind",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct cmd_text, kind),
+         .required = true,
+         .max = 15},
         {0},
     };
     if (json_array_size(j) > CMDS_MAX) {
@@ -177,7 +191,8 @@ static int cmds_from_json(const json_t *j, struct doc *d, struct err *e)
     return 0;
 }
 
-static int doc_member(const char *key, const json_t *v, const struct service_type *type, struct doc *d, struct err *e)
+static int doc_member(const char *key, const json_t *v, const struct service_type *type, struct doc *d,
+                      struct err *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(doc_ints); i++) {
         if (str_eq(key, doc_ints[i].key) && json_is_integer(v)) {

@@ -16,9 +16,10 @@ enum { PROXY, WEB, BACKEND, SESSIONS, N_ROLES };
 static const char *const proxy_logs[] = {"proxy.log", "proxy-error.log", NULL};
 static const char *const web_logs[] = {"web-access.log", "web-error.log", NULL};
 static const char *const backend_logs[] = {"backend-access.log", "backend-error.log", "backend-php.log",
-                                           "backend-slow.log", "session-relay.log", NULL};
+                                           "backend-slow.log",   "session-relay.log", NULL};
 static const char *const sessions_logs[] = {"sessions.log", NULL};
 
+// clang-format off
 static const struct role_def roles[N_ROLES] = {
     [PROXY] = {.name = "proxy", .title = "load balancer", .flags = ROLE_PURPOSE | ROLE_ENTRY, .min = 1, .start = 1,
                .max = 8, .with = -1, .port = PORT_PROXY, .logs = proxy_logs},
@@ -51,6 +52,7 @@ static const struct setting_def settings[] = {
                  "pcntl_wifstopped,pcntl_wstopsig,pcntl_wtermsig",
      .kind = SETTING_WORDS, .max = 2000, .help = "functions that scripts may not call, by comma"},
 };
+// clang-format on
 
 static const char *const secrets[] = {"session_password", NULL};
 
@@ -80,8 +82,8 @@ static json_t *targets(const struct section_in *in, const struct id_set *ids, in
     for (int64_t i = 0; i < ids->n; i++) {
         const char *address = address_of(in, ids->id[i]);
         if (address[0]) {
-            json_array_append_new(a, json_pack("{s:I, s:s, s:i}", "id", (json_int_t)ids->id[i], "address", address,
-                                               "port", port));
+            json_array_append_new(a, json_pack("{s:I, s:s, s:i}", "id", (json_int_t)ids->id[i], "address",
+                                               address, "port", port));
         }
     }
     return a;
@@ -91,35 +93,35 @@ static json_t *proxy_section(const struct section_in *in)
 {
     int64_t seconds = 30, post_max = setting_bytes(json_str(in->settings, "post_max_size", "8M"));
     (void)!str_to_int(json_str(in->settings, "max_execution_time", "30"), 1, 3600, &seconds);
-    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:b, s:{s:o, s:o}, s:I, s:I}", "engine", "haproxy", "name",
-                     "proxy", "port", PORT_PROXY, "service", (json_int_t)in->service->id, "route",
-                     (json_int_t)in->doc->route, "versions", set_to_json(&in->doc->code), "front_controller", 1,
-                     "targets", "web", targets(in, &in->doc->names[WEB], PORT_WEB), "backend",
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:b, s:{s:o, s:o}, s:I, s:I}", "engine", "haproxy",
+                     "name", "proxy", "port", PORT_PROXY, "service", (json_int_t)in->service->id, "route",
+                     (json_int_t)in->doc->route, "versions", set_to_json(&in->doc->code), "front_controller",
+                     1, "targets", "web", targets(in, &in->doc->names[WEB], PORT_WEB), "backend",
                      targets(in, &in->doc->names[BACKEND], PORT_BACKEND), "request_timeout_s",
                      (json_int_t)(seconds + 30), "post_max", (json_int_t)post_max);
 }
 
 static json_t *backend_section(const struct section_in *in)
 {
-    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:O, s:i, s:s}", "engine", "php_fpm", "name", "backend", "port",
-                     PORT_BACKEND, "service", (json_int_t)in->service->id, "versions", set_to_json(&in->doc->code),
-                     "settings", in->settings, "session_port", PORT_RELAY, "session_password",
-                     json_str(in->secrets, "session_password", ""));
+    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:O, s:i, s:s}", "engine", "php_fpm", "name", "backend",
+                     "port", PORT_BACKEND, "service", (json_int_t)in->service->id, "versions",
+                     set_to_json(&in->doc->code), "settings", in->settings, "session_port", PORT_RELAY,
+                     "session_password", json_str(in->secrets, "session_password", ""));
 }
 
 static json_t *relay_section(const struct section_in *in)
 {
-    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:s}", "engine", "relay", "name", "session-relay", "port", PORT_RELAY,
-                     "targets", targets(in, &in->doc->holders, PORT_SESSIONS), "mode", "redis-primary", "password",
-                     json_str(in->secrets, "session_password", ""));
+    return json_pack("{s:s, s:s, s:i, s:o, s:s, s:s}", "engine", "relay", "name", "session-relay", "port",
+                     PORT_RELAY, "targets", targets(in, &in->doc->holders, PORT_SESSIONS), "mode",
+                     "redis-primary", "password", json_str(in->secrets, "session_password", ""));
 }
 
 static json_t *sessions_section(const struct section_in *in)
 {
     bool is_primary = in->doc->primary == in->node->id;
-    return json_pack("{s:s, s:s, s:i, s:s, s:b, s:s}", "engine", "redis", "name", "sessions", "port", PORT_SESSIONS,
-                     "primary", is_primary ? "" : address_of(in, in->doc->primary), "is_primary", is_primary,
-                     "password", json_str(in->secrets, "session_password", ""));
+    return json_pack("{s:s, s:s, s:i, s:s, s:b, s:s}", "engine", "redis", "name", "sessions", "port",
+                     PORT_SESSIONS, "primary", is_primary ? "" : address_of(in, in->doc->primary),
+                     "is_primary", is_primary, "password", json_str(in->secrets, "session_password", ""));
 }
 
 static json_t *sections(const struct section_in *in, int role)
@@ -130,9 +132,9 @@ static json_t *sections(const struct section_in *in, int role)
         json_array_append_new(a, proxy_section(in));
         break;
     case WEB:
-        json_array_append_new(a, json_pack("{s:s, s:s, s:i, s:I, s:o}", "engine", "nginx", "name", "web", "port",
-                                           PORT_WEB, "service", (json_int_t)in->service->id, "versions",
-                                           set_to_json(&in->doc->code)));
+        json_array_append_new(a, json_pack("{s:s, s:s, s:i, s:I, s:o}", "engine", "nginx", "name", "web",
+                                           "port", PORT_WEB, "service", (json_int_t)in->service->id,
+                                           "versions", set_to_json(&in->doc->code)));
         break;
     case BACKEND:
         json_array_append_new(a, backend_section(in));
@@ -152,7 +154,8 @@ static void peers(const struct section_in *in, int role, struct id_set *ret)
         int64_t id = in->doc->callers.id[i];
         for (int k = 0; k < in->service->n_nodes; k++) {
             const struct node *n = &in->service->nodes[k];
-            bool calls = role == SESSIONS ? n->role != WEB || set_has(&in->doc->holders, id) : n->role == PROXY;
+            bool calls =
+                role == SESSIONS ? n->role != WEB || set_has(&in->doc->holders, id) : n->role == PROXY;
             if (n->id == id && calls) {
                 set_add(ret, id);
             }

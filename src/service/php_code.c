@@ -33,4 +33,3 @@ static const char page[] =
     "</html>\n";
 
 const struct archive_file php_default_code[] = {{"index.html", page}};
-

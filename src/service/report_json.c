@@ -55,16 +55,17 @@ static json_t *held_to_json(const struct report *r)
 
 json_t *report_to_json(const struct report *r, const struct service_type *type)
 {
-    json_t *o = json_pack("{s:I, s:I, s:I, s:{s:I, s:I}, s:b, s:i, s:I, s:I, s:b}", "boot", (json_int_t)r->boot, "n",
-                          (json_int_t)r->n, "promised", (json_int_t)r->promised, "done", "epoch",
-                          (json_int_t)r->done_epoch, "seq", (json_int_t)r->done_seq, "busy", r->busy, "refusals",
-                          r->refusals, "position", (json_int_t)r->position, "token", (json_int_t)r->token, "synced",
-                          r->synced);
+    json_t *o = json_pack("{s:I, s:I, s:I, s:{s:I, s:I}, s:b, s:i, s:I, s:I, s:b}", "boot",
+                          (json_int_t)r->boot, "n", (json_int_t)r->n, "promised", (json_int_t)r->promised,
+                          "done", "epoch", (json_int_t)r->done_epoch, "seq", (json_int_t)r->done_seq, "busy",
+                          r->busy, "refusals", r->refusals, "position", (json_int_t)r->position, "token",
+                          (json_int_t)r->token, "synced", r->synced);
     json_object_set_new(o, "applied", doc_to_json(&r->applied, type));
     if (r->refused.seq != 0) {
         json_object_set_new(o, "refused",
-                            json_pack("{s:I, s:b, s:s, s:o}", "seq", (json_int_t)r->refused.seq, "own", r->refused.own,
-                                      "why", r->refused.why, "content", doc_to_json(&r->refused.content, type)));
+                            json_pack("{s:I, s:b, s:s, s:o}", "seq", (json_int_t)r->refused.seq, "own",
+                                      r->refused.own, "why", r->refused.why, "content",
+                                      doc_to_json(&r->refused.content, type)));
     }
     json_object_set_new(o, "health", health_to_json(r, type));
     json_object_set_new(o, "drained", roles_to_json(r->drained, type));
@@ -82,18 +83,21 @@ struct report_text {
     bool busy, synced;
     json_t *done, *applied, *refused, *health, *drained, *staged, *probes, *cmds, *held, *metrics;
 };
-#define INT(member)                                                                                                    \
-    {                                                                                                                  \
-        .name = #member, .kind = JSON_F_INT, .offset = offsetof(struct report_text, member)                            \
+#define INT(member)                                                                                          \
+    {                                                                                                        \
+        .name = #member, .kind = JSON_F_INT, .offset = offsetof(struct report_text, member)                  \
     }
-#define PART(member, k, need)                                                                                          \
-    {                                                                                                                  \
-        .name = #member, .kind = k, .offset = offsetof(struct report_text, member), .required = need                   \
+#define PART(member, k, need)                                                                                \
+    {                                                                                                        \
+        .name = #member, .kind = k, .offset = offsetof(struct report_text, member), .required = need         \
     }
 static const struct json_field report_fields[] = {
     {.name = "boot", .kind = JSON_F_INT, .offset = offsetof(struct report_text, boot), .required = true},
     {.name = "n", .kind = JSON_F_INT, .offset = offsetof(struct report_text, n), .required = true},
-    {.name = "promised", .kind = JSON_F_INT, .offset = offsetof(struct report_text, promised), .required = true},
+    {.name = "promised",
+     .kind = JSON_F_INT,
+     .offset = offsetof(struct report_text, promised),
+     .required = true},
     INT(refusals),
     INT(position),
     INT(token),
@@ -112,7 +116,8 @@ static const struct json_field report_fields[] = {
     {0},
 };
 
-static int refused_from_json(const json_t *j, const struct service_type *type, struct report *r, struct err *e)
+static int refused_from_json(const json_t *j, const struct service_type *type, struct report *r,
+                             struct err *e)
 {
     struct refused_text {
         int64_t seq;
@@ -121,11 +126,21 @@ static int refused_from_json(const json_t *j, const struct service_type *type, s
         json_t *content;
     } t = {0};
     static const struct json_field fields[] = {
-        {.name = "seq", .kind = JSON_F_INT, .offset = offsetof(struct refused_text, seq), .required = true, .min = 1,
+        {.name = "seq",
+         .kind = JSON_F_INT,
+         .offset = offsetof(struct refused_text, seq),
+         .required = true,
+         .min = 1,
          .max = INT64_MAX},
         {.name = "own", .kind = JSON_F_BOOL, .offset = offsetof(struct refused_text, own), .required = true},
-        {.name = "why", .kind = JSON_F_STRING, .offset = offsetof(struct refused_text, why), .required = true},
-        {.name = "content", .kind = JSON_F_OBJECT, .offset = offsetof(struct refused_text, content), .required = true},
+        {.name = "why",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct refused_text, why),
+         .required = true},
+        {.name = "content",
+         .kind = JSON_F_OBJECT,
+         .offset = offsetof(struct refused_text, content),
+         .required = true},
         {0},
     };
     int rc = json_read(j, fields, &t, e);
@@ -144,7 +159,10 @@ static int health_from_json(const json_t *j, const struct service_type *type, st
         const char *state, *why;
     };
     static const struct json_field fields[] = {
-        {.name = "state", .kind = JSON_F_STRING, .offset = offsetof(struct health_text, state), .required = true},
+        {.name = "state",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct health_text, state),
+         .required = true},
         {.name = "why", .kind = JSON_F_STRING, .offset = offsetof(struct health_text, why)},
         {0},
     };
@@ -176,7 +194,10 @@ static int probes_from_json(const json_t *j, struct report *r, struct err *e)
         const char *evidence;
     };
     static const struct json_field fields[] = {
-        {.name = "version", .kind = JSON_F_INT, .offset = offsetof(struct probe_text, version), .required = true},
+        {.name = "version",
+         .kind = JSON_F_INT,
+         .offset = offsetof(struct probe_text, version),
+         .required = true},
         {.name = "op", .kind = JSON_F_INT, .offset = offsetof(struct probe_text, op), .required = true},
         {.name = "ok", .kind = JSON_F_BOOL, .offset = offsetof(struct probe_text, ok), .required = true},
         {.name = "evidence", .kind = JSON_F_STRING, .offset = offsetof(struct probe_text, evidence)},
@@ -204,8 +225,15 @@ static int results_from_json(const json_t *j, struct report *r, struct err *e)
         int64_t rc;
     };
     static const struct json_field fields[] = {
-        {.name = "id", .kind = JSON_F_STRING, .offset = offsetof(struct result_text, id), .required = true, .max = 47},
-        {.name = "state", .kind = JSON_F_STRING, .offset = offsetof(struct result_text, state), .required = true},
+        {.name = "id",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct result_text, id),
+         .required = true,
+         .max = 47},
+        {.name = "state",
+         .kind = JSON_F_STRING,
+         .offset = offsetof(struct result_text, state),
+         .required = true},
         {.name = "rc", .kind = JSON_F_INT, .offset = offsetof(struct result_text, rc), .min = -1, .max = 255},
         {0},
     };
@@ -250,7 +278,10 @@ static int held_from_json(const json_t *j, struct report *r, struct err *e)
 static int done_from_json(const json_t *j, struct report *r, struct err *e)
 {
     static const struct json_field fields[] = {
-        {.name = "epoch", .kind = JSON_F_INT, .offset = offsetof(struct report, done_epoch), .required = true},
+        {.name = "epoch",
+         .kind = JSON_F_INT,
+         .offset = offsetof(struct report, done_epoch),
+         .required = true},
         {.name = "seq", .kind = JSON_F_INT, .offset = offsetof(struct report, done_seq), .required = true},
         {0},
     };

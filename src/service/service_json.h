@@ -9,5 +9,5 @@
 #include "service/service_type.h"
 
 json_t *roles_to_json(uint64_t mask, const struct service_type *type);
-int roles_from_json(const json_t *j, const struct service_type *type, bool skip_unknown, uint64_t *ret, struct err *e)
-    WARN_UNUSED;
+int roles_from_json(const json_t *j, const struct service_type *type, bool skip_unknown, uint64_t *ret,
+                    struct err *e) WARN_UNUSED;

@@ -33,7 +33,8 @@ struct role_def {
     int with;            /* a fixed role: also on every node of that purpose; -1 = no */
     int surge;           /* nodes above the want that replacing may need; 0 = 1 */
     uint16_t port;
-    const char *const *logs; /* names that may be read (`conpaas log --node`), NULL-terminated: "haproxy.log" */
+    const char *const
+        *logs; /* names that may be read (`conpaas log --node`), NULL-terminated: "haproxy.log" */
 };
 
 enum setting_kind { SETTING_INT, SETTING_SIZE, SETTING_ON_OFF, SETTING_WORDS };
@@ -82,7 +83,8 @@ int service_type_role(const struct service_type *t, const char *role); /* index 
 bool service_type_has(const struct service_type *t, int role, unsigned flag);
 
 /* min, max and the type's own grammar. */
-int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX], struct err *e) WARN_UNUSED;
+int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX],
+                              struct err *e) WARN_UNUSED;
 /* Checks given against the schema and merges it over base (NULL: defaults). Unknown keys and bad values:
  * ERR_INVALID naming the key, the value and what is accepted. Caller owns *ret. */
 int service_type_settings(const struct service_type *t, const json_t *base, const json_t *given, json_t **ret,

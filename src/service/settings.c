@@ -39,8 +39,8 @@ static bool is_words(const char *s, const struct setting_def *d)
 {
     size_t n = strlen(s);
     for (size_t i = 0; i < n; i++) {
-        bool ok = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
-                  s[i] == '_' || s[i] == ',' || s[i] == ' ';
+        bool ok = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+                  (s[i] >= '0' && s[i] <= '9') || s[i] == '_' || s[i] == ',' || s[i] == ' ';
         if (!ok) {
             return false;
         }
@@ -71,7 +71,9 @@ static json_t *setting_value(const struct setting_def *d, const json_t *v)
         n = setting_bytes(s);
         return n < d->min || n > d->max ? NULL : json_string(s);
     case SETTING_ON_OFF:
-        return strcasecmp(s, "on") == 0 ? json_string("On") : strcasecmp(s, "off") == 0 ? json_string("Off") : NULL;
+        return strcasecmp(s, "on") == 0    ? json_string("On")
+               : strcasecmp(s, "off") == 0 ? json_string("Off")
+                                           : NULL;
     case SETTING_WORDS:
         return is_words(s, d) ? json_string(s) : NULL;
     }

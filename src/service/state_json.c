@@ -15,8 +15,8 @@ static json_t *want_to_json(const struct want *w, const struct service_type *typ
             json_object_set_new(counts, type->roles[r].name, json_integer(w->counts[r]));
         }
     }
-    return json_pack("{s:s, s:o, s:I, s:I}", "run", run_to_str(w->run), "counts", counts, "code", (json_int_t)w->code,
-                     "settings", (json_int_t)w->settings);
+    return json_pack("{s:s, s:o, s:I, s:I}", "run", run_to_str(w->run), "counts", counts, "code",
+                     (json_int_t)w->code, "settings", (json_int_t)w->settings);
 }
 
 static json_t *op_to_json(const struct op *o, const struct service_type *type)
@@ -35,15 +35,16 @@ static json_t *op_to_json(const struct op *o, const struct service_type *type)
 static json_t *node_to_json(const struct node *n, const struct service_type *type)
 {
     const char *role = n->role >= 0 && n->role < type->n_roles ? type->roles[n->role].name : "manager";
-    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)n->id, "ord", (json_int_t)n->ord,
-                     "role", role, "status", node_status_to_str(n->status), "address", n->address, "created",
-                     (json_int_t)n->created_ms, "up", (json_int_t)n->up_ms, "heard", (json_int_t)n->heard_ms);
+    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)n->id, "ord",
+                     (json_int_t)n->ord, "role", role, "status", node_status_to_str(n->status), "address",
+                     n->address, "created", (json_int_t)n->created_ms, "up", (json_int_t)n->up_ms, "heard",
+                     (json_int_t)n->heard_ms);
 }
 
 json_t *fact_value_to_json(const struct fact_value *v)
 {
-    return json_pack("{s:I, s:I, s:I, s:o}", "state", (json_int_t)v->state, "node", (json_int_t)v->node, "token",
-                     (json_int_t)v->token, "ids", set_to_json(&v->ids));
+    return json_pack("{s:I, s:I, s:I, s:o}", "state", (json_int_t)v->state, "node", (json_int_t)v->node,
+                     "token", (json_int_t)v->token, "ids", set_to_json(&v->ids));
 }
 
 static json_t *facts_to_json(const struct service *s)
@@ -66,9 +67,9 @@ json_t *service_to_json(const struct service *s)
     for (int i = 0; i < s->n_nodes; i++) {
         json_array_append_new(nodes, node_to_json(&s->nodes[i], s->type));
     }
-    json_t *j = json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)s->id, "app", (json_int_t)s->app,
-                          "sid", (json_int_t)s->sid, "name", s->name, "type", s->type->name, "state",
-                          service_state_to_str(s->state), "gen", (json_int_t)s->gen);
+    json_t *j = json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)s->id, "app",
+                          (json_int_t)s->app, "sid", (json_int_t)s->sid, "name", s->name, "type",
+                          s->type->name, "state", service_state_to_str(s->state), "gen", (json_int_t)s->gen);
     json_object_set_new(j, "want", want_to_json(&s->want, s->type));
     json_object_set_new(j, "good", want_to_json(&s->good, s->type));
     json_object_set_new(j, "ops", ops);
@@ -102,7 +103,8 @@ static int want_from_json(const json_t *j, const struct service_type *type, stru
     if (rc < 0) {
         return rc;
     }
-    struct want w = {.run = (enum run)run, .code = json_int(j, "code", 0), .settings = json_int(j, "settings", 0)};
+    struct want w = {
+        .run = (enum run)run, .code = json_int(j, "code", 0), .settings = json_int(j, "settings", 0)};
     const json_t *counts = json_object_get(j, "counts");
     for (int r = 0; r < type->n_roles; r++) {
         int64_t n = json_int(counts, type->roles[r].name, 0);
@@ -150,13 +152,15 @@ static int node_from_json(const json_t *j, const struct service_type *type, stru
     ret->created_ms = json_int(j, "created", 0);
     ret->up_ms = json_int(j, "up", 0);
     ret->heard_ms = json_int(j, "heard", 0);
-    return ret->role >= 0 ? 0 : err_set(e, ERR_INVALID, "node %lld has no role of type %s", (long long)ret->id, type->name);
+    return ret->role >= 0
+               ? 0
+               : err_set(e, ERR_INVALID, "node %lld has no role of type %s", (long long)ret->id, type->name);
 }
 
 int fact_value_from_json(const json_t *j, struct fact_value *ret, struct err *e)
 {
-    struct fact_value v = {.state = json_int(j, "state", 0), .node = json_int(j, "node", 0),
-                           .token = json_int(j, "token", 0)};
+    struct fact_value v = {
+        .state = json_int(j, "state", 0), .node = json_int(j, "node", 0), .token = json_int(j, "token", 0)};
     const json_t *ids = json_object_get(j, "ids");
     int rc = !json_is_object(j) ? err_set(e, ERR_INVALID, "the value of a fact is an object")
              : ids              ? set_from_json(ids, &v.ids, e)

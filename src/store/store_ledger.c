@@ -36,8 +36,7 @@ int store_grant(struct store *s, int64_t user, int64_t amount, const char *text,
         return got;
     }
     amount = amount < -have ? -have : amount; /* taking more than there is takes what there is */
-    struct ledger_row row = {
-        .user = user, .amount = amount, .at_ms = now_ms, .text = (char *)text};
+    struct ledger_row row = {.user = user, .amount = amount, .at_ms = now_ms, .text = (char *)text};
     (void)str_copy(row.kind, sizeof(row.kind), ledger_kind_to_str(LEDGER_GRANT));
     int rc = amount == 0 ? 0 : store_ledger_add(s, &row, e);
     if (rc < 0) {

@@ -192,8 +192,8 @@ static int receive(int fd, struct answer *a, int64_t deadline_ms, struct err *e)
     for (;;) {
         int ready = wait_fd(fd, POLLIN, deadline_ms);
         if (ready <= 0) {
-            return err_set(e, ERR_TIMEOUT, "no complete answer within %d s (%zu bytes so far)", TIMEOUT_MS / 1000,
-                           a->raw.len);
+            return err_set(e, ERR_TIMEOUT, "no complete answer within %d s (%zu bytes so far)",
+                           TIMEOUT_MS / 1000, a->raw.len);
         }
         ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
         if (n > 0) {
@@ -201,8 +201,8 @@ static int receive(int fd, struct answer *a, int64_t deadline_ms, struct err *e)
         } else if (n < 0 && errno == EAGAIN) {
             continue;
         } else if (a->raw.len == 0) {
-            return err_set(e, ERR_UNAVAILABLE, "the connection ended before the answer%s%s", n < 0 ? ": " : "",
-                           n < 0 ? strerror(errno) : "");
+            return err_set(e, ERR_UNAVAILABLE, "the connection ended before the answer%s%s",
+                           n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
         }
         if (a->raw.len > BODY_MAX) {
             return err_set(e, ERR_TOO_LARGE, "an answer of more than %d bytes", BODY_MAX);
@@ -233,7 +233,8 @@ static int judge(const struct answer *a, const struct page *p, struct err *e)
     return err_set(e, ERR_FAILED, "the marker is missing: %.60s", a->raw.data + a->head);
 }
 
-static enum outcome ask(struct client *c, int *fd, const struct target *t, const struct page *p, struct err *e)
+static enum outcome ask(struct client *c, int *fd, const struct target *t, const struct page *p,
+                        struct err *e)
 {
     int64_t deadline = clock_mono_ms() + TIMEOUT_MS;
     bool reused = *fd >= 0;
@@ -262,8 +263,8 @@ static void tell(struct load *l, const struct client *c, const struct page *p, c
     char when[24];
     if (atomic_fetch_add(&l->told, 1) < TOLD_MAX) {
         clock_iso(clock_wall_ms(), when);
-        fprintf(stderr, "load: %s client %d (%s) %s: %s\n", when, c->number, c->keep ? "kept" : "new", p->path,
-                e->message ? e->message : "?");
+        fprintf(stderr, "load: %s client %d (%s) %s: %s\n", when, c->number, c->keep ? "kept" : "new",
+                p->path, e->message ? e->message : "?");
     }
 }
 
@@ -366,9 +367,9 @@ static int read_option(struct load *l, int c, const char *value)
 static int read_options(struct load *l, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"target", required_argument, NULL, 't'}, {"path", required_argument, NULL, 'p'},
-        {"host", required_argument, NULL, 'h'},   {"keep", required_argument, NULL, 'k'},
-        {"new", required_argument, NULL, 'n'},    {"pause-ms", required_argument, NULL, 'w'},
+        {"target", required_argument, NULL, 't'},  {"path", required_argument, NULL, 'p'},
+        {"host", required_argument, NULL, 'h'},    {"keep", required_argument, NULL, 'k'},
+        {"new", required_argument, NULL, 'n'},     {"pause-ms", required_argument, NULL, 'w'},
         {"seconds", required_argument, NULL, 's'}, {NULL, 0, NULL, 0},
     };
     int c;
@@ -413,13 +414,18 @@ static void print_result(struct load *l, int64_t took_ms)
 
 int main(int argc, char **argv)
 {
-    static struct load l = {.host = "shop.example", .keep = 4, .fresh = 4, .pause_ms = 20, .seconds = 60,
+    static struct load l = {.host = "shop.example",
+                            .keep = 4,
+                            .fresh = 4,
+                            .pause_ms = 20,
+                            .seconds = 60,
                             .lock = PTHREAD_MUTEX_INITIALIZER};
     static struct client clients[CLIENTS_MAX];
     sigset_t set;
     if (read_options(&l, argc, argv) < 0) {
-        fprintf(stderr, "usage: conpaas-load --target ADDRESS:PORT --path '/PATH=MARK|MARK' [--keep N] [--new N]\n"
-                        "                    [--pause-ms N] [--seconds N] [--host NAME]\n");
+        fprintf(stderr,
+                "usage: conpaas-load --target ADDRESS:PORT --path '/PATH=MARK|MARK' [--keep N] [--new N]\n"
+                "                    [--pause-ms N] [--seconds N] [--host NAME]\n");
         return 2;
     }
     sigemptyset(&set);

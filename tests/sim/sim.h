@@ -28,6 +28,7 @@
 #define DIRECTOR 0                               /* place of the director in the network; others: machines */
 
 struct world;
+struct message;
 struct event {
     int64_t t;
     uint64_t seq;
@@ -67,6 +68,7 @@ struct vm {
     struct doc refused;
     int refusals;
     bool busy, synced, report_due;
+    int64_t apply_ms; /* scenarios: how long the next applies take; 0: at random */
     int sync_ticks;
     int64_t n_reports, echo, echo_epoch;
     int manager; /* machine of the manager it dials; 0 = does not know */
@@ -162,7 +164,6 @@ struct world {
     int64_t now;
     struct event *heap;
     int n_heap, cap_heap;
-    const char *only_type;
     bool trace, faults_over, dirty, by_fault, quiet_users;
     struct profile pf;
     int64_t faults_end, last_fault, calm_until;
@@ -193,10 +194,17 @@ struct world {
     int64_t leak_calls[VMS_MAX];
 
     struct svc_truth truth[SVC_MAX];
-    /* scenarios: may look at or hold back messages; returns true to swallow. NULL otherwise */
-    bool (*filter)(struct world *w, int from, int to, void (*fn)(struct world *, struct event *),
-                   void *payload);
-    void *scenario;
+    /* Scenarios (script.h): NULL and 0 in seeds. filter may look at messages; returns true to swallow one. */
+    bool (*filter)(struct world *w, const struct message *m);
+    struct script *script;
+    int64_t boot_ms; /* how long machines boot; 0: at random, -1: for ever */
+    struct {
+        int result;
+        int64_t makes_ms; /* when the machine appears; -1: never */
+    } cloud_says[4];      /* outcomes of the next creations */
+    int n_cloud_says;
+    struct op ended[FACET_MAX]; /* the last one of each facet */
+    int64_t refused_docs;
     int64_t creates, destroys, bootstraps; /* accepted by the director, seen on machines */
     bool late_done[8];
     int n_started;
@@ -207,11 +215,13 @@ struct world {
 };
 
 /* ---- world.c ---- */
-void world_init(struct world *w, uint64_t seed, const char *type, bool trace);
+void world_init(struct world *w, uint64_t seed, bool trace); /* no services yet */
+void world_add(struct world *w, const struct service_type *type);
+void world_add_random(struct world *w, const char *type); /* type NULL: any */
 /* Profile is set by then. Runs until converged after the faults, or a violation. */
 void world_start(struct world *w);
 void world_run(struct world *w);
-void world_run_until(struct world *w, int64_t t);
+bool world_step(struct world *w, int64_t end); /* one event; false: none until then, or a violation */
 void world_done(struct world *w);
 void profile_random(struct world *w);
 const char *unconverged(struct world *w);

@@ -1,9 +1,6 @@
 #include "director_world.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "cm.h"
 
 #include "base/clock.h"
 #include "base/fs.h"

@@ -101,7 +101,8 @@ static struct http_client *agent_client(struct world *w, int64_t node, uint16_t 
     _cleanup_free_ char *url = str_printf("https://%s:%u", manager_name, port);
     _cleanup_free_ char *to = str_printf("127.0.0.1:%u", port);
     struct http_client *c = NULL;
-    struct http_client_config config = {.url = url, .connect_to = to, .ca_pem = w->ca_cert, .key_pem = key, .cert_pem = cert};
+    struct http_client_config config = {
+        .url = url, .connect_to = to, .ca_pem = w->ca_cert, .key_pem = key, .cert_pem = cert};
     assert(http_client_new(&config, &c, &e) == 0);
     return c;
 }
@@ -121,8 +122,8 @@ static void apply(struct agent *a, const struct doc *d, int64_t epoch, int64_t s
     }
     if (d->probe_version != 0) {
         r->n_probes = 1;
-        r->probes[0] = (struct probe_result){.version = d->probe_version, .op = d->probe_op,
-                                             .ok = d->probe_version != a->w->broken};
+        r->probes[0] = (struct probe_result){
+            .version = d->probe_version, .op = d->probe_op, .ok = d->probe_version != a->w->broken};
         str_copy(r->probes[0].evidence, WHY_MAX, r->probes[0].ok ? "" : "HTTP 500: it does not run");
     }
 }
@@ -156,9 +157,9 @@ static void *agent_main(void *arg)
     pthread_mutex_lock(&w->lock);
     while (!a->stop && !w->stop) {
         a->r.n++;
-        _cleanup_json_ json_t *body = json_pack("{s:o, s:I, s:i}", "report",
-                                                report_to_json(&a->r, service_type_find("php")), "echo",
-                                                (json_int_t)echo, "wait_ms", 500);
+        _cleanup_json_ json_t *body =
+            json_pack("{s:o, s:I, s:i}", "report", report_to_json(&a->r, service_type_find("php")), "echo",
+                      (json_int_t)echo, "wait_ms", 500);
         json_object_set_new(json_object_get(body, "report"), "metrics", json_pack("{s:i}", "requests", 5));
         if (port != w->manager_port) {
             http_client_free(client);
@@ -169,7 +170,8 @@ static void *agent_main(void *arg)
         _cleanup_json_ json_t *answer = NULL;
         struct err e = {0};
         int status = 0;
-        struct http_call call = {.method = "POST", .path = "/agent/v1/poll", .body = body, .timeout_ms = 5000};
+        struct http_call call = {
+            .method = "POST", .path = "/agent/v1/poll", .body = body, .timeout_ms = 5000};
         int r = client ? http_do(client, &call, &status, &answer, &e) : -1;
         err_done(&e);
         if (r < 0) {
@@ -274,12 +276,14 @@ static json_t *view_json(struct world *w)
     json_t *service = service_to_json(&w->service);
     json_t *versions = json_array();
     for (int i = 0; i < w->n_versions; i++) {
-        json_array_append_new(versions, json_pack("{s:I, s:s, s:s, s:i, s:s}", "id", (json_int_t)w->versions[i], "name",
-                                                  "code-x", "sha256", "00", "size", 100, "format", "tar"));
+        json_array_append_new(versions,
+                              json_pack("{s:I, s:s, s:s, s:i, s:s}", "id", (json_int_t)w->versions[i], "name",
+                                        "code-x", "sha256", "00", "size", 100, "format", "tar"));
     }
     json_object_set_new(service, "versions", versions);
     json_object_set_new(service, "credit_ok", json_true());
-    json_object_set_new(service, "settings", json_pack("[{s:I, s:{}}]", "rev", (json_int_t)w->service.want.settings, "values"));
+    json_object_set_new(service, "settings",
+                        json_pack("[{s:I, s:{}}]", "rev", (json_int_t)w->service.want.settings, "values"));
     json_object_set_new(service, "secrets", json_pack("{s:s}", "session_password", "a-secret"));
     return json_pack("{s:I, s:i, s:I, s:[o]}", "txn", (json_int_t)w->app.txn, "app", APP, "now",
                      (json_int_t)clock_steady_ms(), "services", service);
@@ -332,9 +336,11 @@ static int call_change(struct world *w, const char *path, const json_t *body, st
         r = truth_destroy(&t, json_int(body, "node", 0), json_str(body, "why", ""), e);
     } else if (str_eq(path, "/node/v1/publish")) {
         assert(fact_value_from_json(json_object_get(body, "value"), &v, e) == 0);
-        r = truth_publish(&t, (enum fact_id)fact_id_from_str(json_str(body, "fact", "")), json_int(body, "rev", 0), &v, e);
+        r = truth_publish(&t, (enum fact_id)fact_id_from_str(json_str(body, "fact", "")),
+                          json_int(body, "rev", 0), &v, e);
     } else if (str_eq(path, "/node/v1/finish")) {
-        r = truth_finish(&t, json_int(body, "op", 0), (enum op_state)op_state_from_str(json_str(body, "outcome", "")),
+        r = truth_finish(&t, json_int(body, "op", 0),
+                         (enum op_state)op_state_from_str(json_str(body, "outcome", "")),
                          json_str(body, "why", ""), e);
     } else if (str_eq(path, "/node/v1/report")) {
         char *text = json_text(json_object_get(body, "log"));

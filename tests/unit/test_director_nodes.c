@@ -436,6 +436,39 @@ static void test_events(void **state)
     end(p);
 }
 
+/* Whoever listens on has the right to it still. */
+struct leaver {
+    struct play *p;
+    int64_t token;
+    int events;
+};
+
+static int revoke_at_first(void *arg, const char *event, const char *id, const char *data)
+{
+    struct leaver *l = arg;
+    _cleanup_free_ char *path = str_printf("/v1/tokens/%lld", (long long)l->token);
+    _cleanup_(http_client_freep) struct http_client *other = world_client(l->p->w, l->p->token);
+    if (l->events++ == 0) {
+        assert_int_equal(world_do(other, "DELETE", path, NULL, NULL), 204);
+    }
+    return 0;
+}
+
+static void test_stream_ends_with_its_token(void **state)
+{
+    struct play *p = begin();
+    _cleanup_free_ char *path = str_printf("/v1/apps/%lld/events", (long long)p->app);
+    _cleanup_json_ json_t *made = NULL;
+    assert_int_equal(world_do(p->user, "POST", "/v1/tokens", json_pack("{s:s}", "name", "tv"), &made), 201);
+    _cleanup_(http_client_freep) struct http_client *tv = world_client(p->w, json_str(made, "token", ""));
+    struct leaver l = {.p = p, .token = json_int(made, "id", 0)};
+    int64_t began = clock_mono_ms();
+    (void)!http_events(tv, path, 30000, revoke_at_first, &l, NULL);
+    assert_true(l.events > 0);
+    assert_true(clock_mono_ms() - began < 20000); /* ended by the director: "still here" comes each 8 s */
+    end(p);
+}
+
 /* ---- the page's cookie ---- */
 
 static size_t take_header(char *p, size_t size, size_t n, void *arg)
@@ -571,7 +604,7 @@ int main(void)
         cmocka_unit_test(test_fence),     cmocka_unit_test(test_artifacts),
         cmocka_unit_test(test_question),  cmocka_unit_test(test_view_wakes),
         cmocka_unit_test(test_events),    cmocka_unit_test(test_cookie),
-        cmocka_unit_test(test_recovery), cmocka_unit_test(test_leak_needs_the_records),
+        cmocka_unit_test(test_recovery), cmocka_unit_test(test_stream_ends_with_its_token), cmocka_unit_test(test_leak_needs_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

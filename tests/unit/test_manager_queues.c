@@ -82,9 +82,9 @@ static void test_calls_are_bounded(void **state)
 static void test_queries(void **state)
 {
     struct queries qs = {0};
-    _cleanup_json_ json_t *list = json_pack("[{s:i,s:i,s:s,s:s,s:i},{s:i,s:i,s:s,s:s,s:i}]", "id", 1, "node", 12,
-                                            "kind", "log", "name", "agent.log", "lines", 5, "id", 2, "node", 3, "kind",
-                                            "log", "name", "manager.log", "lines", 7);
+    _cleanup_json_ json_t *list = json_pack("[{s:i,s:i,s:s,s:s,s:i},{s:i,s:i,s:s,s:s,s:i}]", "id", 1, "node",
+                                            12, "kind", "log", "name", "agent.log", "lines", 5, "id", 2,
+                                            "node", 3, "kind", "log", "name", "manager.log", "lines", 7);
     assert_int_equal(queries_take(&qs, list, 1000), 2);
     assert_int_equal(queries_take(&qs, list, 2000), 0);
     assert_true(queries_waiting(&qs, 12));

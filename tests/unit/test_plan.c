@@ -39,8 +39,13 @@ static void token(void *arg, int64_t node, char out[TOKEN_MAX])
 
 static struct truth truth(struct world *w, bool service)
 {
-    return (struct truth){.app = &w->app, .service = service ? &w->service : NULL, .purse = &w->purse,
-                          .now_ms = w->now, .next_id = &w->next_id, .out = &w->out, .token = token};
+    return (struct truth){.app = &w->app,
+                          .service = service ? &w->service : NULL,
+                          .purse = &w->purse,
+                          .now_ms = w->now,
+                          .next_id = &w->next_id,
+                          .out = &w->out,
+                          .token = token};
 }
 
 static struct agent *agent_of(struct world *w, int64_t node)
@@ -70,7 +75,9 @@ static void probe(struct world *w, struct agent *a, const struct doc *d)
 {
     if (d->probe_op != 0) {
         a->r.n_probes = 1;
-        a->r.probes[0] = (struct probe_result){.version = d->probe_version, .op = d->probe_op, .ok = !w->bad_version,
+        a->r.probes[0] = (struct probe_result){.version = d->probe_version,
+                                               .op = d->probe_op,
+                                               .ok = !w->bad_version,
                                                .evidence = "500 Internal Server Error"};
     }
 }
@@ -229,7 +236,7 @@ static void expect_roles(struct world *w, int n, const uint64_t *roles)
     }
     assert_int_equal(seen, n);
 }
-#define ROLES(...)                                                                                                     \
+#define ROLES(...)                                                                                           \
     expect_roles(w, (int)(sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)), (uint64_t[]){__VA_ARGS__})
 #define P (1u << PROXY)
 #define W (1u << WEB)

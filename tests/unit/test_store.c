@@ -1,16 +1,13 @@
 /*
  * The store: round trips, what it refuses, crashes, restored and damaged databases.
  */
+#include "cm.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 #include "base/fs.h"
 #include "store/store.h"
@@ -52,10 +49,7 @@ static void reopen(struct fixture *f)
 static int64_t add_user(struct store *s, const char *name, int64_t credit)
 {
     _cleanup_free_ char *email = str_printf("%s@example.org", name);
-    struct user u = {.username = (char *)name,
-                     .email = email,
-                     .password = (char *)"!",
-                     .created_ms = 5};
+    struct user u = {.username = (char *)name, .email = email, .password = (char *)"!", .created_ms = 5};
     int64_t id = 0;
     assert_int_equal(store_begin(s, NULL), 0);
     assert_int_equal(store_user_add(s, &u, &id, NULL), 0);
@@ -319,9 +313,7 @@ static void test_unique_users(void **state)
 {
     struct fixture *f = *state;
     (void)add_user(f->s, "ada", 0);
-    struct user u = {.username = (char *)"ada",
-                     .email = (char *)"b@example.org",
-                     .password = (char *)"!"};
+    struct user u = {.username = (char *)"ada", .email = (char *)"b@example.org", .password = (char *)"!"};
     int64_t id = 0;
     struct err e = {0};
     assert_int_equal(store_begin(f->s, NULL), 0);
