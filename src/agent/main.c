@@ -11,15 +11,12 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#include "agent/agent.h"
+#include "agent/orphans.h"
 #include "agent/threads.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
-
-#define ORPHAN_AGE_MS 3000
 
 static const struct log_ctx here = {.logger = "agent"};
 
@@ -88,40 +85,9 @@ static void make_surroundings(void)
     }
 }
 
-/* ---- orphans ---- */
-
-struct orphan {
-    pid_t pid;
-    int64_t seen_ms;
-};
-
-/* Children of others that ended up with us. Our own are waited for by those who started them: they get time.
- */
-static void reap(struct agent *a, struct orphan *o)
-{
-    siginfo_t info = {0};
-    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
-        int64_t now = clock_mono_ms();
-        bool owned = false;
-        pthread_mutex_lock(&a->lock);
-        for (int i = 0; i < a->n_engines; i++) {
-            owned = owned || engine_owns(a->engines[i].engine, info.si_pid);
-        }
-        pthread_mutex_unlock(&a->lock);
-        if (o->pid != info.si_pid || owned) {
-            *o = (struct orphan){info.si_pid, now};
-        }
-        if (now - o->seen_ms < ORPHAN_AGE_MS) {
-            return;
-        }
-        (void)waitpid(info.si_pid, NULL, WNOHANG);
-        memset(&info, 0, sizeof info);
-    }
-}
-
 static void wait_for_end(struct agent *a, const sigset_t *set)
 {
-    struct orphan o = {0};
+    struct orphans o = {0};
     for (;;) {
         const struct timespec look = {.tv_nsec = 500 * 1000 * 1000};
         int sig = sigtimedwait(set, NULL, &look);
@@ -129,7 +95,7 @@ static void wait_for_end(struct agent *a, const sigset_t *set)
             log_info(&here, "asked to end by signal %d", sig);
             return;
         }
-        reap(a, &o);
+        orphans_reap(a, &o);
     }
 }
 

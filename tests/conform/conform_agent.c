@@ -2,6 +2,7 @@
  * conpaas-agent as the first process of a node, with real engines: enrolment, documents as a whole or not at
  * all, order of managers, restarts, commands at most once, draining, logs, its size.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -227,6 +228,46 @@ static void test_engine_comes_back(void **state)
             status_of(8080) == 200;
     }));
     WAIT_FOR(healthy(w, "web"));
+}
+
+/* Runs a shell command among the processes of the node. */
+static void within(struct agent_world *w, const char *command)
+{
+    struct err e = {0};
+    _cleanup_free_ char *enter = str_printf("--target=%d", (int)w->pid);
+    const char *const argv[] = {"nsenter", enter, "--pid", "--mount", "sh", "-c", command, NULL};
+    if (proc_run_ok(argv, 10000, &e) < 0) {
+        fail_msg("%s", e.message);
+    }
+}
+
+/* Processes of the node that are dead and not waited for. */
+static int zombies(struct agent_world *w)
+{
+    int n = 0;
+    DIR *d = opendir("/proc");
+    for (struct dirent *x = readdir(d); x; x = readdir(d)) {
+        _cleanup_free_ char *path = str_printf("/proc/%s/stat", x->d_name);
+        _cleanup_buf_ struct buf text = {0};
+        if (x->d_name[0] < '0' || x->d_name[0] > '9' || fs_read(path, 4096, &text, NULL) < 0 || !text.data) {
+            continue;
+        }
+        const char *p = strrchr(text.data, ')');
+        n += p && str_starts(p, ") Z ") && strtol(p + 4, NULL, 10) == w->pid;
+    }
+    closedir(d);
+    return n;
+}
+
+/* The first process waits for whatever ends up with it, and as fast as it comes: an application that leaves
+ * processes behind must not use up the numbers of the node. */
+static void test_orphans(void **state)
+{
+    struct agent_world *w = *state;
+    within(w, "i=0; while [ $i -lt 100 ]; do (true &); i=$((i + 1)); done");
+    assert_true(zombies(w) >= 50);
+    WAIT_FOR(zombies(w) == 0);
+    assert_true(healthy(w, "web") && healthy(w, "backend"));
 }
 
 static bool command_is(struct agent_world *w, const char *id, const char *state, int rc)
@@ -460,6 +501,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_comes_back_alone),
         cmocka_unit_test(test_engine_comes_back),
+        cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_logs),
         cmocka_unit_test(test_wrong_artifact),
