@@ -32,7 +32,7 @@ static int app_events(struct api_call *c, struct err *e)
     if (!given && last && str_to_int(last, 0, INT64_MAX, &after) < 0) {
         return err_set(e, ERR_INVALID, "Last-Event-ID is not the id of an event");
     }
-    return events_stream(c->d, c->req, call_match_id(&c->match, "app"), after, e);
+    return events_stream(c->d, c->req, call_match_id(&c->match, "app"), c->caller.token.id, after, e);
 }
 
 const struct api_row api_history_rows[] = {{"history.list", history_list}, {"app.events", app_events}, {0}};

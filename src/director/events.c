@@ -13,6 +13,7 @@ struct stream {
     struct director *d;
     struct slot *slot;
     const struct http_request *req;
+    int64_t token;  /* of the caller */
     int64_t last;   /* id of the last history line */
     uint64_t pulse; /* of the last look */
     bool began;
@@ -141,7 +142,9 @@ static int next(void *arg, struct buf *out)
            !s->d->stopping) {
         slot_wait(s->slot, until);
     }
-    if (s->slot->gone || s->d->stopping) {
+    if (store_token_live(s->d->store, s->token, clock_steady_ms(), NULL) <= 0) {
+        rc = -1; /* revoked meanwhile, or logged out */
+    } else if (s->slot->gone || s->d->stopping) {
         _cleanup_json_ json_t *gone =
             json_pack("{s:s, s:I}", "kind", "app", "id", (json_int_t)s->slot->row.app.id);
         (void)tell_history(s, out);
@@ -167,7 +170,8 @@ static int next(void *arg, struct buf *out)
     return rc;
 }
 
-int events_stream(struct director *d, struct http_request *req, int64_t app, int64_t after, struct err *e)
+int events_stream(struct director *d, struct http_request *req, int64_t app, int64_t token, int64_t after,
+                  struct err *e)
 {
     struct slot *slot = NULL;
     int rc = world_app(d->world, app, &slot, e);
@@ -177,6 +181,7 @@ int events_stream(struct director *d, struct http_request *req, int64_t app, int
     struct stream *s = xcalloc(1, sizeof(*s));
     s->d = d;
     s->slot = slot_ref(slot);
+    s->token = token;
     s->last = after;
     s->told = json_object();
     if (after < 0) {

@@ -6,6 +6,7 @@
 
 #include "director/director.h"
 
-/* Answers with the stream. after: id of the last line that is known; -1: begin with the present state. */
-int events_stream(struct director *d, struct http_request *req, int64_t app, int64_t after,
+/* Answers with the stream, which ends with the caller's token. after: id of the last line that is known; -1:
+ * begin with the present state. */
+int events_stream(struct director *d, struct http_request *req, int64_t app, int64_t token, int64_t after,
                   struct err *e) WARN_UNUSED;

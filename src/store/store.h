@@ -87,6 +87,8 @@ int store_token_add(struct store *s, const struct token *t, const char *secret, 
 /* ERR_UNAUTHENTICATED when unknown or expired, or its user is disabled or gone. */
 int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct token *ret,
                      struct user *ret_user, struct err *e) WARN_UNUSED;
+/* 1 when store_token_find would find it still, 0 when not. */
+int store_token_live(struct store *s, int64_t id, int64_t now_ms, struct err *e) WARN_UNUSED;
 int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms,
                      struct err *e) WARN_UNUSED;
 /* In a transaction; deleting a missing one is ERR_NOT_FOUND. */

@@ -268,6 +268,18 @@ int store_token_find(struct store *s, const char *secret, int64_t now_ms, struct
                    : 0;
 }
 
+int store_token_live(struct store *s, int64_t id, int64_t now_ms, struct err *e)
+{
+    int64_t one = 0;
+    struct db *db = store_read(s);
+    int rc = db_int(db, e, &one,
+                    "SELECT 1 FROM tokens t JOIN users u ON u.id = t.user"
+                    " WHERE t.id = ? AND u.disabled = 0 AND (t.expires_ms = 0 OR t.expires_ms > ?)",
+                    "ii", id, now_ms);
+    store_read_end(s, db);
+    return rc;
+}
+
 int store_token_used(struct store *s, int64_t id, int64_t now_ms, int64_t expires_ms, struct err *e)
 {
     int rc = db_exec(store_writer(s), e, "UPDATE tokens SET used_ms = ?, expires_ms = ? WHERE id = ?", "iii",

@@ -599,12 +599,19 @@ static void test_leak_needs_the_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enrolment), cmocka_unit_test(test_foreign_certificate),
-        cmocka_unit_test(test_renewal),   cmocka_unit_test(test_life),
-        cmocka_unit_test(test_fence),     cmocka_unit_test(test_artifacts),
-        cmocka_unit_test(test_question),  cmocka_unit_test(test_view_wakes),
-        cmocka_unit_test(test_events),    cmocka_unit_test(test_cookie),
-        cmocka_unit_test(test_recovery), cmocka_unit_test(test_stream_ends_with_its_token), cmocka_unit_test(test_leak_needs_the_records),
+        cmocka_unit_test(test_enrolment),
+        cmocka_unit_test(test_foreign_certificate),
+        cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_artifacts),
+        cmocka_unit_test(test_question),
+        cmocka_unit_test(test_view_wakes),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_cookie),
+        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_stream_ends_with_its_token),
+        cmocka_unit_test(test_leak_needs_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
