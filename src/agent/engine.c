@@ -171,13 +171,14 @@ json_t *engine_metrics(struct engine *g)
     return m;
 }
 
+/* By the snapshot: the engine itself may be busy with a reload for many seconds. */
 void engine_reopen_logs(struct engine *g)
 {
-    pthread_mutex_lock(&g->lock);
-    if (g->r.pid && g->r.driver->reopen_signal) {
-        (void)kill(g->r.pid, g->r.driver->reopen_signal);
+    pthread_mutex_lock(&g->view);
+    if (g->snapshot.pid && g->r.driver->reopen_signal) {
+        (void)kill(g->snapshot.pid, g->r.driver->reopen_signal);
     }
-    pthread_mutex_unlock(&g->lock);
+    pthread_mutex_unlock(&g->view);
 }
 
 bool engine_owns(struct engine *g, pid_t pid)

@@ -4,11 +4,14 @@
  */
 #include "cm.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include "agent/agent.h"
 #include "agent/trim.h"
+#include "base/fs.h"
 #include "net_fixture.h"
 
 static void test_heads(void **state)
@@ -261,6 +264,49 @@ static void test_trim(void **state)
     }
 }
 
+/* ---- logs ---- */
+
+static void fill(const char *path, int *ret_fd)
+{
+    _cleanup_free_ char *block = xmalloc(1 << 20);
+    memset(block, 'x', 1 << 20);
+    block[0] = '\n';
+    *ret_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    for (int i = 0; i < 17; i++) {
+        assert_int_equal(write(*ret_fd, block, 1 << 20), 1 << 20);
+    }
+}
+
+/* An engine that writes to its standard output goes on in the log that is shown, which begins anew. */
+static void test_rotation(void **state)
+{
+    static const char *const logs[] = {".log", "-error.log", NULL};
+    static const struct role_driver driver = {.name = "mute", .logs = logs};
+    static struct agent a = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    char root[] = "/tmp/test-agent-XXXXXX";
+    struct err e = {0};
+    int fd = -1;
+    assert_non_null(mkdtemp(root));
+    a.log_dir = root;
+    _cleanup_free_ char *path = str_printf("%s/proxy.log", root), *old = str_printf("%s/proxy.log.1", root);
+    const struct engine_place place = {root, root, root, root};
+    a.engines[0].engine = engine_new(&place, "proxy", &driver, 1, NULL, NULL, &e);
+    assert_non_null(a.engines[0].engine);
+    a.n_engines = 1;
+    fill(path, &fd);
+    logs_rotate(&a);
+    assert_int_equal(write(fd, "fresh\n", 6), 6);
+    close(fd);
+    _cleanup_buf_ struct buf text = {0};
+    assert_int_equal(fs_read(path, 4096, &text, &e), 0);
+    assert_string_equal(text.data, "fresh\n");
+    struct stat st;
+    assert_int_equal(stat(old, &st), 0);
+    assert_int_equal(st.st_size, 17 << 20);
+    engine_free(a.engines[0].engine, 100);
+    assert_int_equal(fs_remove_tree(root, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deadline_and_stop, start_server, stop_server),
         cmocka_unit_test(test_firewall),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
