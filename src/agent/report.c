@@ -3,6 +3,7 @@
  */
 #include "agent/agent.h"
 #include "agent/proc_stat.h"
+#include "model/text.h"
 
 /* A role is as healthy as the worst of its engines; words in the order of enum health are from good to bad
  * but for starting. */
@@ -42,6 +43,13 @@ static void look_at_role(const struct agent *a, const char *role, struct engine_
     }
 }
 
+/* Reasons hold lines of logs and names of files, cut to size: any bytes. */
+static json_t *clean(const char *s)
+{
+    _cleanup_free_ char *text = text_clean(s ? s : "", s ? strlen(s) : 0);
+    return json_string(text);
+}
+
 static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
 {
     json_t *health = json_object(), *drained = json_array(), *v;
@@ -53,9 +61,8 @@ static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
             view.health = HEALTH_BAD;
         }
         look_at_role(a, role, st, &view);
-        json_object_set_new(
-            health, role,
-            json_pack("{s:s, s:s}", "state", health_to_str(view.health), "why", view.why ? view.why : ""));
+        json_object_set_new(health, role,
+                            json_pack("{s:s, s:o}", "state", health_to_str(view.health), "why", clean(view.why)));
         if (view.drained && json_flag(v, "drain", false)) {
             json_array_append_new(drained, json_string(role));
         }
@@ -84,9 +91,8 @@ static json_t *probes(const struct agent *a)
     for (int i = 0; i < a->n_probes; i++) {
         const struct probe_result *p = &a->probes[i];
         json_array_append_new(list,
-                              json_pack("{s:I, s:I, s:b, s:s}", "version", (json_int_t)p->version, "op",
-                                        (json_int_t)p->op, "ok", p->ok, "evidence",
-                                        str_is_utf8(p->evidence) ? p->evidence : "output that is no text"));
+                              json_pack("{s:I, s:I, s:b, s:o}", "version", (json_int_t)p->version, "op",
+                                        (json_int_t)p->op, "ok", p->ok, "evidence", clean(p->evidence)));
     }
     return list;
 }
@@ -120,8 +126,8 @@ json_t *report_make(struct agent *a)
                           "refusals", a->refusals, "applied", core ? json_deep_copy(core) : json_object());
     if (a->refused.seq != 0) {
         json_object_set_new(r, "refused",
-                            json_pack("{s:I, s:b, s:s, s:o}", "seq", (json_int_t)a->refused.seq, "own",
-                                      a->refused.own, "why", a->refused.why, "content",
+                            json_pack("{s:I, s:b, s:o, s:o}", "seq", (json_int_t)a->refused.seq, "own",
+                                      a->refused.own, "why", clean(a->refused.why), "content",
                                       json_deep_copy(a->refused.core)));
     }
     add_roles(a, st, r);

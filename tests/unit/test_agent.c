@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/trim.h"
 #include "base/fs.h"
+#include "model/text.h"
 #include "net_fixture.h"
 
 static void test_heads(void **state)
@@ -264,6 +265,39 @@ static void test_trim(void **state)
     }
 }
 
+/* ---- reports ---- */
+
+/* Reasons quote what engines wrote and are cut to size: whatever the bytes, the manager hears of them. */
+static void test_any_bytes(void **state)
+{
+    static struct agent a = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    char root[] = "/tmp/test-agent-XXXXXX";
+    struct err e = {0};
+    assert_non_null(mkdtemp(root));
+    _cleanup_free_ char *path = str_printf("%s/journal.json", root);
+    assert_int_equal(journal_open(path, &a.journal, &e), 0);
+    a.code_root = root;
+    a.applied = json_pack("{s:{s:{s:b}}}", "roles", "web", "drain", 0);
+    a.refused.seq = 4;
+    a.refused.core = json_object();
+    (void)str_copy(a.refused.why, sizeof(a.refused.why), "gr\xc3\xbc\xc3");
+    (void)str_copy(a.firewall_why, sizeof(a.firewall_why), "\xff\xfe latin");
+    a.n_probes = 1;
+    (void)str_copy(a.probes[0].evidence, sizeof(a.probes[0].evidence), "Fatal error \xe4: x");
+    _cleanup_json_ json_t *r = report_make(&a);
+    assert_string_equal(json_str(json_object_get(r, "refused"), "why", ""), "gr\xc3\xbc");
+    const json_t *web = json_object_get(json_object_get(r, "health"), "web");
+    assert_string_equal(json_str(web, "why", ""), "\\xff\\xfe latin");
+    const json_t *probe = json_array_get(json_object_get(r, "probes"), 0);
+    assert_string_equal(json_str(probe, "evidence", ""), "Fatal error \\xe4: x");
+    _cleanup_free_ char *zero = text_clean("a\0b\xf0\x9f\x92\xa9", 7);
+    assert_string_equal(zero, "a\\x00b\xf0\x9f\x92\xa9");
+    json_decref(a.applied);
+    json_decref(a.refused.core);
+    journal_close(a.journal);
+    assert_int_equal(fs_remove_tree(root, &e), 0);
+}
+
 /* ---- logs ---- */
 
 static void fill(const char *path, int *ret_fd)
@@ -317,6 +351,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deadline_and_stop, start_server, stop_server),
         cmocka_unit_test(test_firewall),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
