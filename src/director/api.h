@@ -15,7 +15,8 @@ struct api_call {
     struct call_match match;
     struct caller caller;
     json_t *args;  /* flat, complete and checked */
-    char *address; /* of the peer, for limits */
+    char *address;  /* of the peer, for limits */
+    bool uploading; /* holds one of the director's uploads */
 };
 
 typedef int (*api_handler)(struct api_call *c, struct err *e);

@@ -155,6 +155,7 @@ int director_open(struct director *d, const char *config_path, struct err *e)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&d->tick_lock, NULL);
     pthread_mutex_init(&d->artifacts, NULL);
+    gate_init(&d->uploads);
     pthread_cond_init(&d->tick, &attr);
     pthread_condattr_destroy(&attr);
     sem_init(&d->hashing, 0, cpus > 3 ? (unsigned)(cpus / 2) : 1);
@@ -334,5 +335,6 @@ void director_stop(struct director *d)
     pthread_cond_destroy(&d->tick);
     pthread_mutex_destroy(&d->tick_lock);
     pthread_mutex_destroy(&d->artifacts);
+    gate_done(&d->uploads);
     *d = (struct director){.lock_fd = -1, .reader.sock = -1};
 }

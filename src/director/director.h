@@ -41,6 +41,7 @@ struct director {
     int n_clouds;
     struct director_cloud clouds[CLOUDS_MAX];
     struct limit *login_limit, *register_limit;
+    struct gate uploads;            /* bodies on the disk and archives being read, by user */
     pthread_mutex_t artifacts;      /* see artifact_lock */
     sem_t hashing;                  /* how many passwords are hashed at once */
     char *url;                      /* how people reach it, no slash at the end */

@@ -10,6 +10,8 @@
 #include "director/api.h"
 #include "director/page.h"
 
+#define UPLOADS_EACH 4
+
 static const struct api_row *const tables[] = {
     api_user_rows,      api_token_rows,    api_credit_rows,  api_app_rows, api_service_rows,
     api_node_rows,      api_code_rows,     api_config_rows,  api_log_rows, api_history_rows,
@@ -28,9 +30,18 @@ api_handler api_find(const char *id)
     return NULL;
 }
 
+static void end_upload(struct api_call *c)
+{
+    if (c->uploading) {
+        gate_leave(&c->d->uploads, c->caller.user.id);
+    }
+    c->uploading = false;
+}
+
 static void call_free(void *data)
 {
     struct api_call *c = data;
+    end_upload(c);
     caller_done(&c->caller);
     json_decref(c->args);
     free(c->address);
@@ -149,6 +160,17 @@ static int find_caller(struct api_call *c, struct err *e)
     return rc;
 }
 
+/* Each may take as much disk as a body may have, and a process that reads it. */
+static int check_uploads(struct api_call *c, struct err *e)
+{
+    if (c->match.call->body != BODY_STREAM) {
+        return 0;
+    }
+    int rc = gate_enter(&c->d->uploads, c->caller.user.id, UPLOADS_EACH, e);
+    c->uploading = rc >= 0;
+    return rc < 0 ? err_wrap(e, rc, "uploads") : 0;
+}
+
 int dispatch_admit(void *arg, struct http_request *req, struct http_admission *ret, struct err *e)
 {
     struct director *d = arg;
@@ -166,7 +188,7 @@ int dispatch_admit(void *arg, struct http_request *req, struct http_admission *r
     c->address = xstrdup(http_peer_address(req));
     int rc = call_match(http_method(req), http_path(req), &c->match, e);
     if (rc < 0 || (rc = find_caller(c, e)) < 0 || (rc = check_rank(c, e)) < 0 ||
-        (rc = check_path(c, e)) < 0) {
+        (rc = check_path(c, e)) < 0 || (rc = check_uploads(c, e)) < 0) {
         return rc;
     }
     if (c->match.call->guarded) {
@@ -211,6 +233,7 @@ int dispatch_handle(void *arg, struct http_request *req, struct err *e)
         return rc;
     }
     rc = handle(c, e);
+    end_upload(c); /* before the answer, so that the client's next one finds its place free */
     return rc < 0 ? hide_internal(c, rc, e) : 0;
 }
 

@@ -4,8 +4,6 @@
  */
 #include "director/limit.h"
 
-#include <pthread.h>
-
 #include "base/str.h"
 
 #define SETS 512
@@ -96,4 +94,44 @@ void limit_give(struct limit *l, const char *key, int64_t now_ms)
     struct bucket *b = bucket_of(l, key, now_ms);
     b->left = b->left + l->cost > l->per_ms ? l->per_ms : b->left + l->cost;
     pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- gates ---- */
+
+void gate_init(struct gate *g)
+{
+    *g = (struct gate){0};
+    pthread_mutex_init(&g->lock, NULL);
+}
+
+void gate_done(struct gate *g)
+{
+    pthread_mutex_destroy(&g->lock);
+}
+
+int gate_enter(struct gate *g, int64_t key, int each, struct err *e)
+{
+    int held = 0, place = -1;
+    pthread_mutex_lock(&g->lock);
+    for (int i = 0; i < GATE_PLACES; i++) {
+        held += g->holders[i] == key;
+        place = g->holders[i] == 0 ? i : place;
+    }
+    bool ok = held < each && place >= 0;
+    if (ok) {
+        g->holders[place] = key;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return ok ? 0 : err_set_hint(e, ERR_RATE, "try again when one has ended", "too many at the same time");
+}
+
+void gate_leave(struct gate *g, int64_t key)
+{
+    bool left = false;
+    pthread_mutex_lock(&g->lock);
+    for (int i = 0; i < GATE_PLACES && !left; i++) {
+        left = g->holders[i] == key;
+        g->holders[i] = left ? 0 : g->holders[i];
+    }
+    pthread_mutex_unlock(&g->lock);
 }

@@ -2,15 +2,12 @@
  * The users' side of the director: who may call what, made from the call table; accounts; limits; archives;
  * changes that come at the same time.
  */
+#include "cm.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 
 #include "api/encode.h"
 #include "api/objects.h"
@@ -498,6 +495,35 @@ static void test_archives(void **state)
     world_stop(w);
 }
 
+/* Their bodies lie on the disk before anybody has looked at them. */
+static void test_uploads_at_once(void **state)
+{
+    struct director_world *w = world_start(NULL);
+    _cleanup_free_ char *ada = world_user(w, "ada", false, 50);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, ada);
+    const struct archive_file good[] = {{"index.html", "hello"}};
+    _cleanup_free_ void *tar = NULL;
+    size_t len = 0;
+    int64_t service = new_service(c);
+    assert_int_equal(archive_make_tar(good, 1, &tar, &len, NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(gate_enter(&w->d->uploads, 1, 4, NULL), 0);
+    }
+    assert_int_equal(upload(c, service, tar, len, NULL), ERR_RATE);
+    gate_leave(&w->d->uploads, 1);
+    for (int i = 0; i < 3; i++) { /* each gives its place back */
+        assert_int_equal(upload(c, service, "no archive", 10, NULL), ERR_INVALID);
+        assert_int_equal(upload(c, service, tar, len, NULL), 201);
+    }
+    int places = 0;
+    while (gate_enter(&w->d->uploads, 2, 100, NULL) == 0) {
+        places++;
+    }
+    assert_int_equal(places, GATE_PLACES - 3);
+    assert_int_equal(upload(c, service, tar, len, NULL), ERR_RATE);
+    world_stop(w);
+}
+
 /* An upload that was cut short by a crash, or refused after it was stored, leaves a file of no version. */
 static void test_stray_archives(void **state)
 {
@@ -694,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_stray_archives),
+        cmocka_unit_test(test_uploads_at_once),
         cmocka_unit_test(test_life_of_own_application),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_simultaneous_changes),
