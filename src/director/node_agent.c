@@ -11,6 +11,9 @@
 
 #define MANAGER_PORT 9997
 #define CSR_MAX 16384
+/* One is due each 60 days; the rest is for lost answers. */
+#define RENEWALS_MAX 10
+#define DAY_MS (24LL * 3600 * 1000)
 
 /* The node of a slot, of the application (service 0) or of a service. */
 static struct node *find_node(struct slot *s, int64_t id, struct slot_service **ret_service)
@@ -149,6 +152,16 @@ int node_enrol(struct node_call *c, struct err *e)
     return rc < 0 ? rc : reply_certificate(c, pem);
 }
 
+static int check_renewals(struct director *d, int64_t node, struct err *e)
+{
+    int64_t n = 0;
+    int rc = store_certificates_since(d->store, node, clock_steady_ms() - DAY_MS, &n, e);
+    return rc < 0              ? rc
+           : n <= RENEWALS_MAX ? 0
+                               : err_set(e, ERR_RATE, "node %lld had %lld certificates within a day",
+                                         (long long)node, (long long)n);
+}
+
 int node_renew(struct node_call *c, struct err *e)
 {
     struct director *d = c->d;
@@ -167,7 +180,7 @@ int node_renew(struct node_call *c, struct err *e)
     };
     int rc = json_read(c->body, fields, &a, e);
     if (rc < 0 || (rc = locked_node(d, c->peer.app, c->peer.node, &s, &v, &n, e)) < 0 ||
-        (rc = store_begin(d->store, e)) < 0) {
+        (rc = check_renewals(d, c->peer.node, e)) < 0 || (rc = store_begin(d->store, e)) < 0) {
         return rc;
     }
     if ((rc = ca_sign_node(d->ca, d->store, c->peer.kind, c->peer.app, c->peer.node, a.csr, clock_steady_ms(),

@@ -254,6 +254,9 @@ int store_certificate_add(struct store *s, const struct certificate *c, struct e
 /* ERR_NOT_FOUND when this installation never made it. */
 int store_certificate(struct store *s, const char *serial, struct certificate *ret,
                       struct err *e) WARN_UNUSED;
+/* How many of a node (0: of the director) were made since then. */
+int store_certificates_since(struct store *s, int64_t node, int64_t since_ms, int64_t *ret_n,
+                             struct err *e) WARN_UNUSED;
 int store_certificates_revoke(struct store *s, int64_t node, int64_t now_ms, struct err *e) WARN_UNUSED;
 
 struct enrolment {

@@ -278,6 +278,15 @@ int store_certificate(struct store *s, const char *serial, struct certificate *r
                      : 0;
 }
 
+int store_certificates_since(struct store *s, int64_t node, int64_t since_ms, int64_t *ret_n, struct err *e)
+{
+    struct db *db = store_read(s);
+    int rc = db_int(db, e, ret_n, "SELECT count(*) FROM certificates WHERE node = ? AND issued_ms >= ?", "ii",
+                    node, since_ms);
+    store_read_end(s, db);
+    return rc < 0 ? rc : 0;
+}
+
 int store_certificates_revoke(struct store *s, int64_t node, int64_t now_ms, struct err *e)
 {
     int rc = db_exec(store_writer(s), e,

@@ -153,6 +153,23 @@ static void test_renewal(void **state)
     end(p);
 }
 
+/* A node that asks without end fills no table. */
+static void test_renewals_are_limited(void **state)
+{
+    struct play *p = begin();
+    _cleanup_free_ char *csr = NULL;
+    int rc = 200, n = 0;
+    assert_int_equal(tls_csr_new(p->m.key, "anything", &csr, NULL), 0);
+    for (; rc == 200 && n < 50; n++) {
+        rc = world_do(p->m.c, "POST", "/node/v1/renew", json_pack("{s:s}", "csr", csr), NULL);
+    }
+    assert_int_equal(rc, ERR_RATE);
+    assert_true(n > 3);
+    assert_int_equal(world_do(p->m.c, "POST", "/node/v1/heartbeat", json_pack("{s:i}", "boot", 1), NULL),
+                     200);
+    end(p);
+}
+
 /* ---- a life ---- */
 
 static int64_t first_node(const json_t *answer)
@@ -601,7 +618,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_enrolment),
         cmocka_unit_test(test_foreign_certificate),
-        cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_renewal), cmocka_unit_test(test_renewals_are_limited),
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_artifacts),
