@@ -43,13 +43,6 @@ static void look_at_role(const struct agent *a, const char *role, struct engine_
     }
 }
 
-/* Reasons hold lines of logs and names of files, cut to size: any bytes. */
-static json_t *clean(const char *s)
-{
-    _cleanup_free_ char *text = text_clean(s ? s : "", s ? strlen(s) : 0);
-    return json_string(text);
-}
-
 static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
 {
     json_t *health = json_object(), *drained = json_array(), *v;
@@ -62,7 +55,7 @@ static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
         }
         look_at_role(a, role, st, &view);
         json_object_set_new(health, role,
-                            json_pack("{s:s, s:o}", "state", health_to_str(view.health), "why", clean(view.why)));
+                            json_pack("{s:s, s:o}", "state", health_to_str(view.health), "why", text_to_json(view.why)));
         if (view.drained && json_flag(v, "drain", false)) {
             json_array_append_new(drained, json_string(role));
         }
@@ -92,7 +85,7 @@ static json_t *probes(const struct agent *a)
         const struct probe_result *p = &a->probes[i];
         json_array_append_new(list,
                               json_pack("{s:I, s:I, s:b, s:o}", "version", (json_int_t)p->version, "op",
-                                        (json_int_t)p->op, "ok", p->ok, "evidence", clean(p->evidence)));
+                                        (json_int_t)p->op, "ok", p->ok, "evidence", text_to_json(p->evidence)));
     }
     return list;
 }
@@ -127,7 +120,7 @@ json_t *report_make(struct agent *a)
     if (a->refused.seq != 0) {
         json_object_set_new(r, "refused",
                             json_pack("{s:I, s:b, s:o, s:o}", "seq", (json_int_t)a->refused.seq, "own",
-                                      a->refused.own, "why", clean(a->refused.why), "content",
+                                      a->refused.own, "why", text_to_json(a->refused.why), "content",
                                       json_deep_copy(a->refused.core)));
     }
     add_roles(a, st, r);

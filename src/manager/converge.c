@@ -9,6 +9,7 @@
 #include "manager/narrate.h"
 #include "manager/summary.h"
 #include "manager/wire.h"
+#include "model/text.h"
 
 #define PLAN_EVERY_MS 1000 /* without a change */
 #define TIDY_MS 3000
@@ -104,7 +105,7 @@ static void do_destroy(struct manager *m, struct managed *s, int64_t node, const
     if (first) {
         have_doom(&s->have, node, why);
     }
-    json_t *body = json_pack("{s:I, s:s}", "node", (json_int_t)node, "why", why);
+    json_t *body = json_pack("{s:I, s:o}", "node", (json_int_t)node, "why", text_to_json(why));
     if (ask(m, s, "/node/v1/destroy", body, key, now_ms) && first) {
         narrate_destroy(m, s, node, why);
     }
@@ -158,8 +159,8 @@ static void do_finish(struct manager *m, struct managed *s, const struct action 
 {
     _cleanup_free_ char *key = str_printf("finish op %lld", (long long)a->op);
     tell_before_end(m, s, a, now_ms);
-    json_t *body = json_pack("{s:I, s:s, s:s}", "op", (json_int_t)a->op, "outcome",
-                             op_state_to_str(a->outcome), "why", a->why);
+    json_t *body = json_pack("{s:I, s:s, s:o}", "op", (json_int_t)a->op, "outcome",
+                             op_state_to_str(a->outcome), "why", text_to_json(a->why));
     if (ask(m, s, "/node/v1/finish", body, key, now_ms)) {
         journal_add(&m->journal, a->outcome == OP_DONE ? LOG_INFO : LOG_WARN, s->id,
                     "conpaas.core.controller", "operation %lld: %s%s%s", (long long)a->op,

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "manager/summary.h"
 #include "manager/view.h"
+#include "model/text.h"
 #include "net/http_client.h"
 
 #define VIEW_WAIT_MS 4000
@@ -205,7 +206,8 @@ static void answer_own(struct manager *m, int64_t epoch, const struct query *q)
     } else if (fs_tail(path, (int)(q->lines > 10000 ? 10000 : q->lines), TAIL_BYTES, &text, &e) < 0) {
         answer_query(m, epoch, q->id, NULL, e.message);
     } else {
-        answer_query(m, epoch, q->id, text.data && str_is_utf8(text.data) ? text.data : "", NULL);
+        _cleanup_free_ char *clean = text_clean(text.data, text.len);
+        answer_query(m, epoch, q->id, clean, NULL);
     }
     err_done(&e);
 }

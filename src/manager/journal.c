@@ -1,6 +1,7 @@
 #include "manager/journal.h"
 
 #include "base/clock.h"
+#include "model/text.h"
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "ERROR", [LOG_WARN] = "WARNING", [LOG_INFO] = "INFO", [LOG_DEBUG] = "DEBUG"};
@@ -68,9 +69,9 @@ void journal_add(struct journal *j, enum log_level level, int64_t service, const
 static void append_line(json_t *list, int64_t service, int64_t time_ms, enum log_level level,
                         const char *line)
 {
-    json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s}", "service", (json_int_t)service, "time",
+    json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:o}", "service", (json_int_t)service, "time",
                                           (json_int_t)time_ms, "level", level_names[level], "line",
-                                          str_is_utf8(line) ? line : "(a line that is not text)"));
+                                          text_to_json(line)));
 }
 
 json_t *journal_take(struct journal *j)

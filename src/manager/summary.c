@@ -1,5 +1,7 @@
 #include "manager/summary.h"
 
+#include "model/text.h"
+
 static void add_numbers(json_t *sum, const json_t *metrics)
 {
     const char *key;
@@ -45,7 +47,7 @@ static void add_roles(json_t *out, const struct service_type *t, const struct re
         json_array_append_new(roles, json_string(t->roles[i].name));
         json_object_set_new(health, t->roles[i].name, json_string(health_to_str(r->health[i])));
         if (r->health_why[i][0]) {
-            json_object_set_new(why, t->roles[i].name, json_string(r->health_why[i]));
+            json_object_set_new(why, t->roles[i].name, text_to_json(r->health_why[i]));
         }
     }
     json_object_set_new(out, "roles", roles);
@@ -60,7 +62,7 @@ static json_t *node_summary(const struct managed *s, const struct have_node *h, 
                             (json_int_t)(h->seen_ms ? now_ms - h->seen_ms : -1));
     add_roles(out, s->view.type, &h->r);
     if (h->r.refused.seq != 0 && h->r.refused.why[0]) {
-        json_object_set_new(out, "refused", json_string(h->r.refused.why));
+        json_object_set_new(out, "refused", text_to_json(h->r.refused.why));
     }
     const json_t *metrics = metrics_of(s, h->node);
     json_object_set_new(out, "metrics", metrics ? json_incref((json_t *)metrics) : json_object());
@@ -78,6 +80,6 @@ json_t *summary_of(const struct managed *s, int64_t now_ms)
             add_numbers(sum, metrics_of(s, h->node));
         }
     }
-    return json_pack("{s:I, s:b, s:{s:s, s:o, s:o}}", "service", (json_int_t)s->id, "converged", s->converged,
-                     "performance", "waits_for", s->waits_for, "nodes", nodes, "metrics", sum);
+    return json_pack("{s:I, s:b, s:{s:o, s:o, s:o}}", "service", (json_int_t)s->id, "converged", s->converged,
+                     "performance", "waits_for", text_to_json(s->waits_for), "nodes", nodes, "metrics", sum);
 }

@@ -1,5 +1,7 @@
 #include "model/text.h"
 
+#include <string.h>
+
 /* Bytes of the character at s, 0 when there is none. */
 static size_t character(const char *s, size_t len)
 {
@@ -40,4 +42,10 @@ char *text_clean(const char *s, size_t len)
         at += n > 0 ? n : 1;
     }
     return buf_take(&out);
+}
+
+json_t *text_to_json(const char *s)
+{
+    _cleanup_free_ char *clean = text_clean(s ? s : "", s ? strlen(s) : 0);
+    return json_string(clean);
 }

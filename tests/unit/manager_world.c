@@ -124,7 +124,7 @@ static void apply(struct agent *a, const struct doc *d, int64_t epoch, int64_t s
         r->n_probes = 1;
         r->probes[0] = (struct probe_result){
             .version = d->probe_version, .op = d->probe_op, .ok = d->probe_version != a->w->broken};
-        str_copy(r->probes[0].evidence, WHY_MAX, r->probes[0].ok ? "" : "HTTP 500: it does not run");
+        str_copy(r->probes[0].evidence, WHY_MAX, r->probes[0].ok ? "" : WORLD_EVIDENCE);
     }
 }
 
@@ -198,7 +198,8 @@ static void start_agent(struct world *w, int64_t node)
         struct agent *a = &w->agents[i];
         if (!a->used) {
             *a = (struct agent){.w = w, .node = node, .used = true};
-            assert(pthread_create(&a->thread, NULL, agent_main, a) == 0);
+            int r = pthread_create(&a->thread, NULL, agent_main, a);
+            assert(r == 0);
             return;
         }
     }

@@ -8,6 +8,11 @@
 #include "engine/truth.h"
 #include "manager/manager.h"
 
+/* What a version that does not run leaves; longer than a reason may be, and the cut is inside of a character. */
+#define WORLD_EVIDENCE                                                                             \
+    "HTTP 500: it does not run"                                                                    \
+    "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
+
 struct world;
 
 /* Directory for key and certificate of the manager; must exist. */
