@@ -61,18 +61,23 @@ static bool have_file(const struct ca *ca, const char *name)
     return fs_exists(path);
 }
 
-static int open_authority(struct ca *ca, struct err *e)
+static int open_authority(struct ca *ca, struct store *store, struct err *e)
 {
+    int64_t signed_yet = 0;
     if (have_file(ca, "ca.key")) {
         int rc = read_file(ca, "ca.key", &ca->key, e);
         return rc < 0 ? rc : read_file(ca, "ca.crt", &ca->cert, e);
     }
-    if (have_file(ca, "ca.crt")) {
+    /* the director's own certificate is the first; without it a first start was cut short */
+    int rc = store_certificates_since(store, 0, 0, &signed_yet, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if (signed_yet) {
         return err_set_hint(e, ERR_FAILED, "restore ca.key from the backup",
                             "the certificate authority's key is missing from %s", ca->dir);
     }
-    int rc = tls_ca_new(ca->installation, &ca->key, &ca->cert, e);
-    if (rc < 0) {
+    if ((rc = tls_ca_new(ca->installation, &ca->key, &ca->cert, e)) < 0) {
         return rc;
     }
     /* the key last: its file means that both are there */
@@ -233,7 +238,7 @@ int ca_open(const char *dir, struct store *store, const char *names, int64_t now
     struct tls_name own = {.kind = TLS_DIRECTOR};
     (void)str_copy(own.installation, sizeof(own.installation), info.name);
     ca->name = tls_name_text(&own);
-    int rc = open_authority(ca, e);
+    int rc = open_authority(ca, store, e);
     if (rc < 0 || (rc = fingerprint(ca->cert, ca->fingerprint, e)) < 0 || (rc = open_enrol_key(ca, e)) < 0 ||
         (rc = open_own(ca, store, now_ms, e)) < 0) {
         return rc;

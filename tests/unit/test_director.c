@@ -283,6 +283,31 @@ static void test_agent_certificate(void **state)
     world_stop(w);
 }
 
+/* A first start that was cut between the authority's two files begins anew; later its key is not replaced. */
+static void test_authority_cut_short(void **state)
+{
+    char dir[] = "/tmp/conpaas-test-ca-XXXXXX";
+    struct store *s = NULL;
+    struct ca *ca = NULL;
+    assert_non_null(mkdtemp(dir));
+    _cleanup_free_ char *cert = str_printf("%s/ca.crt", dir);
+    _cleanup_free_ char *key = str_printf("%s/ca.key", dir);
+    assert_int_equal(fs_write_atomic(cert, "x", 1, 0644, NULL), 0);
+    assert_int_equal(store_open(dir, "test", 1, &s, NULL), 0);
+    assert_int_equal(ca_open(dir, s, "localhost", 1, &ca, NULL), 0);
+    _cleanup_free_ char *fingerprint = xstrdup(ca_fingerprint(ca));
+    ca_free(ca);
+    assert_int_equal(ca_open(dir, s, "localhost", 1, &ca, NULL), 0);
+    assert_string_equal(ca_fingerprint(ca), fingerprint);
+    ca_free(ca);
+    assert_int_equal(unlink(key), 0);
+    assert_int_equal(ca_open(dir, s, "localhost", 1, &ca, NULL), ERR_FAILED);
+    assert_int_equal(unlink(cert), 0); /* nodes and users know the old one: no silent successor */
+    assert_int_equal(ca_open(dir, s, "localhost", 1, &ca, NULL), ERR_FAILED);
+    store_close(s);
+    assert_int_equal(fs_remove_tree(dir, NULL), 0);
+}
+
 /* ---- accounts ---- */
 
 static json_t *registration(const char *name, const char *email, int credit)
@@ -714,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_every_call_has_a_handler),
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_agent_certificate),
+        cmocka_unit_test(test_authority_cut_short),
         cmocka_unit_test(test_register),
         cmocka_unit_test(test_login_and_password),
         cmocka_unit_test(test_rate_limits),
