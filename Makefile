@@ -33,7 +33,7 @@ check-long:
 # Figures, not verdicts.
 bench:
 	@tools/bench
-# clang-tidy, cppcheck, the layers' include check, shellcheck.
+# The layers' include check, shellcheck, clang-format, cppcheck, clang-tidy; ends with "N passed, N failed".
 lint:
 	@tools/lint
 

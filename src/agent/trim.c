@@ -16,8 +16,8 @@ static void trim_line(const char *line)
     unsigned long from = strtoul(line, &dash, 16);
     unsigned long to = *dash == '-' ? strtoul(dash + 1, &blank, 16) : 0;
     if (to > from && str_starts(blank, " r-xp ") && strchr(blank, '/')) {
-        (void)madvise((void *)from, to - from,
-                      MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr): as /proc says */
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): the number is an address, as /proc says */
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
     }
 }
 

@@ -22,7 +22,7 @@ static void buf_grow(struct buf *b, size_t n)
     if (__builtin_add_overflow(b->len, n, &need) || __builtin_add_overflow(need, (size_t)1, &need)) {
         abort();
     }
-    if (need <= b->cap) {
+    if (b->data && need <= b->cap) {
         return;
     }
     size_t cap = b->cap ? b->cap : 64;
@@ -260,7 +260,7 @@ int hex_decode(const char *hex, void *p, size_t n)
     }
     uint8_t *b = p;
     for (size_t i = 0; i < n; i++) {
-        b[i] = (uint8_t)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+        b[i] = (uint8_t)(hex_value(hex[2 * i]) * 16 + hex_value(hex[2 * i + 1]));
     }
     return 0;
 }

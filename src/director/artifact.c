@@ -212,7 +212,7 @@ static int collect_strays(struct director *d, struct err *e)
     DIR *dp = opendir(dir);
     struct dirent *entry;
     int rc = dp ? 0 : err_errno(e, errno, "%s", dir);
-    while (rc >= 0 && (entry = readdir(dp))) {
+    while (dp && rc >= 0 && (entry = readdir(dp))) {
         rc = is_hash(entry->d_name) ? store_artifact_known(d->store, entry->d_name, e) : 1;
         if (rc == 0) {
             (void)unlinkat(dirfd(dp), entry->d_name, 0);

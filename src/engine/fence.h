@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct fence {
-    int64_t promised;              /* highest epoch seen */
+    int64_t promised; /* highest epoch seen */
     int64_t accepted_epoch, accepted_seq;
 };
 enum fence_verdict {

@@ -11,9 +11,9 @@
 /* The owner's account, as far as a transition needs it. */
 struct purse {
     int64_t user;
-    int64_t balance;   /* sum of the ledger, never negative */
-    int64_t broke_ms;  /* since when a due hour could not be reserved; 0 = never */
-    bool unlimited;    /* not used for charging: rows are still written */
+    int64_t balance;  /* sum of the ledger, never negative */
+    int64_t broke_ms; /* since when a due hour could not be reserved; 0 = never */
+    bool unlimited;   /* not used for charging: rows are still written */
 };
 
 enum ledger_kind {
@@ -27,12 +27,12 @@ enum ledger_kind {
 STR_TABLE_DECLARE(ledger_kind, enum ledger_kind);
 
 enum effect_kind {
-    EFF_LEDGER,    /* user, ledger, amount, node, hour, op */
-    EFF_HISTORY,   /* service (0: application), text: one line for people; state when it changed */
-    EFF_OP,        /* op: accepted, given more credit or ended, as it is now */
-    EFF_NODE,      /* node: as it is now (also when it left the arrays as GONE) */
-    EFF_LAUNCH,    /* a manager node was recorded */
-    EFF_ALARM,     /* text: an administrator should look */
+    EFF_LEDGER,  /* user, ledger, amount, node, hour, op */
+    EFF_HISTORY, /* service (0: application), text: one line for people; state when it changed */
+    EFF_OP,      /* op: accepted, given more credit or ended, as it is now */
+    EFF_NODE,    /* node: as it is now (also when it left the arrays as GONE) */
+    EFF_LAUNCH,  /* a manager node was recorded */
+    EFF_ALARM,   /* text: an administrator should look */
     EFF_KIND_MAX
 };
 struct effect {
@@ -69,9 +69,9 @@ struct truth {
 /* ---- users' changes ---- */
 struct change {
     enum facet facet;
-    struct want value;      /* the member of the facet */
-    char kind[16];          /* FACET_CMD */
-    int64_t expect_gen;     /* the generation the caller saw; 0 = any (then a second operation on the facet is
+    struct want value;  /* the member of the facet */
+    char kind[16];      /* FACET_CMD */
+    int64_t expect_gen; /* the generation the caller saw; 0 = any (then a second operation on the facet is
                                ERR_CONFLICT unless supersede) */
     bool supersede;
 };
@@ -93,20 +93,21 @@ void truth_grant(struct truth *t, int64_t amount, const char *why);
 /* ---- the manager's requests; epoch was checked by the caller (truth_fence) ----
  * On an error nothing is changed and there are no effects. */
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e) WARN_UNUSED;
-int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch, struct err *e)
-    WARN_UNUSED;
-/* 0 without new nodes: too many were replaced within the hour, and that is noted (T4). */
-int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int counts[ROLES_MAX], struct err *e)
-    WARN_UNUSED;
+int truth_register(struct truth *t, int64_t manager_node, const char *nonce, int64_t *ret_epoch,
+                   struct err *e) WARN_UNUSED;
+/* 0 without new nodes: too many were replaced within the hour (T4), or credit is lacking (C2), and that is noted. */
+int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int counts[ROLES_MAX],
+                 struct err *e) WARN_UNUSED;
 int truth_destroy(struct truth *t, int64_t node, const char *why, struct err *e) WARN_UNUSED;
-int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct fact_value *v, struct err *e)
-    WARN_UNUSED;
-int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char *why, struct err *e) WARN_UNUSED;
+int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct fact_value *v,
+                  struct err *e) WARN_UNUSED;
+int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char *why,
+                 struct err *e) WARN_UNUSED;
 
 /* ---- nodes and clouds ---- */
 /* An agent with the node's token (checked by the caller) has enrolled. */
-int truth_enrolled(struct truth *t, int64_t node, const char *cloud_id, const char *address, struct err *e)
-    WARN_UNUSED;
+int truth_enrolled(struct truth *t, int64_t node, const char *cloud_id, const char *address,
+                   struct err *e) WARN_UNUSED;
 /* Outcome of a cloud call: a CLOUD_* code in `result` (model/cloud_result.h; 0 = ok). */
 enum cloud_step { STEP_NONE, STEP_CREATE, STEP_FIND, STEP_POLL, STEP_TERMINATE };
 struct cloud_outcome {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include "base/fs.h"
@@ -122,9 +123,9 @@ static int forwarding_of(const char *ifname)
 static int set_forwarding(const char *ifname, bool on, struct err *e)
 {
     _cleanup_free_ char *path = str_printf("/proc/sys/net/ipv4/conf/%s/forwarding", ifname);
-    _cleanup_(fclosep) FILE *f = fopen(path, "we");
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    if (!f || fputs(on ? "1\n" : "0\n", f) < 0 || fflush(f) != 0) {
+    if (fd < 0 || write(fd, on ? "1\n" : "0\n", 2) != 2) {
         return err_errno(e, errno, "cannot set forwarding of %s", ifname);
     }
     return 0;

@@ -40,12 +40,12 @@ struct op {
     int64_t id;
     enum facet facet;
     enum op_state state;
-    struct want value;     /* only the member of the facet counts */
+    struct want value;            /* only the member of the facet counts */
     int64_t born_ms, progress_ms; /* the deadline runs on progress */
-    int64_t held_credits;  /* reserved at acceptance, not yet used by nodes */
-    int64_t releases;      /* parts of the hold given back so far; counts ledger rows */
-    char kind[16];         /* FACET_CMD: script */
-    struct id_set targets; /* FACET_CMD: fixed at acceptance (K7) */
+    int64_t held_credits;         /* reserved at acceptance, not yet used by nodes */
+    int64_t releases;             /* parts of the hold given back so far; counts ledger rows */
+    char kind[16];                /* FACET_CMD: script */
+    struct id_set targets;        /* FACET_CMD: fixed at acceptance (K7) */
     char why[WHY_MAX];
 };
 
@@ -69,8 +69,8 @@ struct node {
     char token[TOKEN_MAX], cloud_id[CLOUD_REF_MAX], address[ADDRESS_MAX];
     int64_t created_ms, up_ms, heard_ms; /* heard: by the director; memory, not stored at each beat */
     int64_t asked_ms, retry_ms, dying_ms, poll_ms;
-    int tries, finds; /* provisioning: creates and finds so far */
-    bool seen_gone;   /* the cloud reported it dead once (X6) */
+    int tries, finds;   /* provisioning: creates and finds so far */
+    bool seen_gone;     /* the cloud reported it dead once (X6) */
     int64_t hours_paid; /* hours reserved in the ledger so far */
     char why[WHY_MAX];  /* why it is leaving */
 };
@@ -81,9 +81,9 @@ enum cluster_state { CLUSTER_NONE, CLUSTER_BOOT, CLUSTER_FORMED, CLUSTER_RECOVER
 
 /* A durable finding (P4); every fact uses the members it needs, the others are zero. */
 struct fact_value {
-    int64_t state; /* FACT_CLUSTER: enum cluster_state */
-    int64_t node;  /* FACT_MASTER, FACT_CLUSTER, FACT_PRIMARY */
-    int64_t token; /* FACT_CLUSTER */
+    int64_t state;     /* FACT_CLUSTER: enum cluster_state */
+    int64_t node;      /* FACT_MASTER, FACT_CLUSTER, FACT_PRIMARY */
+    int64_t token;     /* FACT_CLUSTER */
     struct id_set ids; /* FACT_ENTRIES, FACT_MEMBERS */
 };
 struct fact {
@@ -124,13 +124,13 @@ struct app {
     int64_t id, owner;
     char name[NAME_MAX_LEN + 1];
     char cloud[NAME_MAX_LEN];
-    int64_t txn;      /* +1 at every accepted change of the application or its services */
+    int64_t txn; /* +1 at every accepted change of the application or its services */
     int64_t next_sid;
-    int64_t instance; /* manager launches so far; the last one is the only one accepted */
+    int64_t instance;     /* manager launches so far; the last one is the only one accepted */
     int64_t manager_node; /* node of that instance; 0 = none */
-    int64_t incarnation; /* of the installation, raised at every restore; the upper half of every epoch */
+    int64_t incarnation;  /* of the installation, raised at every restore; the upper half of every epoch */
     int64_t epoch;
-    char nonce[TOKEN_MAX];  /* of the registration that got the epoch */
+    char nonce[TOKEN_MAX];    /* of the registration that got the epoch */
     int64_t manager_heard_ms; /* memory */
     bool manager_wanted;      /* false after delete or out of credit */
     bool deleting;            /* goes when its last node is gone */

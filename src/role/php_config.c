@@ -15,8 +15,8 @@ struct php_text {
 };
 #define PHP(n, k, member, need, lo, hi)                                                                      \
     {                                                                                                        \
-        .name = (n), .kind = (k), .offset = offsetof(struct php_text, member), .required = (need), .min = (lo), \
-        .max = (hi)                                                                                          \
+        .name = (n), .kind = (k), .offset = offsetof(struct php_text, member), .required = (need),           \
+        .min = (lo), .max = (hi)                                                                             \
     }
 static const struct json_field php_fields[] = {
     PHP("engine", JSON_F_STRING, engine, true, 0, 0),
@@ -231,36 +231,37 @@ int php_config_fpm(const struct role_engine *r, const struct php_want *w, int64_
         return err_set(e, ERR_INTERNAL, "a name or directory of php-fpm is no plain word");
     }
     _cleanup_free_ char *status = php_config_socket(r, "status", generation);
-    buf_addf(out,
-             "; Written by conpaas-agent; changes are lost.\n"
-             "[global]\n"
-             "error_log = /proc/self/fd/2\n"
-             "process_control_timeout = %llds\n" /* a graceful end waits for its requests */
-             "[www]\n"
-             "user = www-data\n"
-             "group = www-data\n"
-             "listen = %s:%lld\n"
-             "pm = dynamic\n"
-             "pm.max_children = 5\n"
-             "pm.start_servers = 1\n"
-             "pm.min_spare_servers = 1\n"
-             "pm.max_spare_servers = 5\n"
-             "pm.max_requests = 300\n"
-             "pm.status_path = /status\n"
-             "pm.status_listen = %s\n"
-             "request_terminate_timeout = %llds\n"
-             "request_slowlog_timeout = 5s\n"
-             "slowlog = %s/%s-slow.log\n"
-             "access.log = %s/%s-access.log\n"
-             "access.format = \"%%R %%u %%{%%Y-%%m-%%dT%%H:%%M:%%S%%z}t \\\"%%m %%r%%Q%%q\\\" %%s %%{milliseconds}d ms %%{kilobytes}M kB\"\n"
-             "clear_env = yes\n"
-             "catch_workers_output = no\n"
-             "security.limit_extensions = .php\n"
-             /* a script may not take these back with ini_set() */
-             "php_admin_flag[allow_url_fopen] = off\n"
-             "php_admin_flag[allow_url_include] = off\n",
-             (long long)w->request_timeout_s + 2, w->bind, (long long)w->port, status,
-             (long long)w->request_timeout_s, r->log_dir, r->name, r->log_dir, r->name);
+    buf_addf(
+        out,
+        "; Written by conpaas-agent; changes are lost.\n"
+        "[global]\n"
+        "error_log = /proc/self/fd/2\n"
+        "process_control_timeout = %llds\n" /* a graceful end waits for its requests */
+        "[www]\n"
+        "user = www-data\n"
+        "group = www-data\n"
+        "listen = %s:%lld\n"
+        "pm = dynamic\n"
+        "pm.max_children = 5\n"
+        "pm.start_servers = 1\n"
+        "pm.min_spare_servers = 1\n"
+        "pm.max_spare_servers = 5\n"
+        "pm.max_requests = 300\n"
+        "pm.status_path = /status\n"
+        "pm.status_listen = %s\n"
+        "request_terminate_timeout = %llds\n"
+        "request_slowlog_timeout = 5s\n"
+        "slowlog = %s/%s-slow.log\n"
+        "access.log = %s/%s-access.log\n"
+        "access.format = \"%%R %%u %%{%%Y-%%m-%%dT%%H:%%M:%%S%%z}t \\\"%%m %%r%%Q%%q\\\" %%s %%{milliseconds}d ms %%{kilobytes}M kB\"\n"
+        "clear_env = yes\n"
+        "catch_workers_output = no\n"
+        "security.limit_extensions = .php\n"
+        /* a script may not take these back with ini_set() */
+        "php_admin_flag[allow_url_fopen] = off\n"
+        "php_admin_flag[allow_url_include] = off\n",
+        (long long)w->request_timeout_s + 2, w->bind, (long long)w->port, status,
+        (long long)w->request_timeout_s, r->log_dir, r->name, r->log_dir, r->name);
     php_probe_pool(r, generation, out);
     return 0;
 }

@@ -297,21 +297,11 @@ static int fpm_try_script(struct role_engine *r, const char *root, const char *s
     fpm_await(r);
     _cleanup_free_ char *path = php_config_socket(r, "probe", state_of(r)->running_generation);
     const struct fcgi_param params[] = {
-        {"REQUEST_METHOD", "GET"},
-        {"SCRIPT_NAME", "/index.php"},
-        {"SCRIPT_FILENAME", script},
-        {"DOCUMENT_ROOT", root},
-        {"REQUEST_URI", "/"},
-        {"QUERY_STRING", ""},
-        {"SERVER_PROTOCOL", "HTTP/1.1"},
-        {"SERVER_NAME", "localhost"},
-        {"SERVER_PORT", "80"},
-        {"REMOTE_ADDR", "127.0.0.1"},
-        {"HTTP_HOST", "localhost"},
-        {"HTTP_USER_AGENT", "conpaas-probe"},
-        {"GATEWAY_INTERFACE", "CGI/1.1"},
-        {"CONTENT_LENGTH", "0"},
-        {NULL, NULL},
+        {"REQUEST_METHOD", "GET"},        {"SCRIPT_NAME", "/index.php"}, {"SCRIPT_FILENAME", script},
+        {"DOCUMENT_ROOT", root},          {"REQUEST_URI", "/"},          {"QUERY_STRING", ""},
+        {"SERVER_PROTOCOL", "HTTP/1.1"},  {"SERVER_NAME", "localhost"},  {"SERVER_PORT", "80"},
+        {"REMOTE_ADDR", "127.0.0.1"},     {"HTTP_HOST", "localhost"},    {"HTTP_USER_AGENT", "conpaas-probe"},
+        {"GATEWAY_INTERFACE", "CGI/1.1"}, {"CONTENT_LENGTH", "0"},       {NULL, NULL},
     };
     struct local_addr where = {.path = path};
     _cleanup_(fcgi_answer_done) struct fcgi_answer a = {0};

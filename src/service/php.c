@@ -98,7 +98,7 @@ static json_t *proxy_section(const struct section_in *in)
                      (json_int_t)in->doc->route, "versions", set_to_json(&in->doc->code), "front_controller",
                      1, "targets", "web", targets(in, &in->doc->names[WEB], PORT_WEB), "backend",
                      targets(in, &in->doc->names[BACKEND], PORT_BACKEND), "request_timeout_s",
-                     (json_int_t)(seconds + 30), "post_max", (json_int_t)post_max);
+                     (json_int_t)seconds + 30, "post_max", (json_int_t)post_max);
 }
 
 static json_t *backend_section(const struct section_in *in)

@@ -89,7 +89,7 @@ struct report_text {
     }
 #define PART(member, k, need)                                                                                \
     {                                                                                                        \
-        .name = #member, .kind = k, .offset = offsetof(struct report_text, member), .required = need         \
+        .name = #member, .kind = (k), .offset = offsetof(struct report_text, member), .required = (need)     \
     }
 static const struct json_field report_fields[] = {
     {.name = "boot", .kind = JSON_F_INT, .offset = offsetof(struct report_text, boot), .required = true},

@@ -80,7 +80,8 @@ static void put_versions(const struct world *w)
         put(w, v, "slow.php",
             "<?php $t = microtime(true); while (microtime(true) - $t < 1.0) { hash('sha256', 'x'); } "
             "echo \"slow done\\n\";");
-        put(w, v, "shown.php", "<?php echo ini_get('display_errors'), ini_get('log_errors'), '|', ini_get('error_log');");
+        put(w, v, "shown.php",
+            "<?php echo ini_get('display_errors'), ini_get('log_errors'), '|', ini_get('error_log');");
         put(w, v, "count.php",
             "<?php session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1; "
             "echo 'n=', $_SESSION['n'], \"\\n\";");
@@ -683,13 +684,20 @@ static int role_tests(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
-        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
-        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_probe_leaves_nothing), cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_drain),        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_routing),
+        cmocka_unit_test(test_web_alone),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_killed_fpm),
+        cmocka_unit_test(test_killed_web),
+        cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_probe_leaves_nothing),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);
 }

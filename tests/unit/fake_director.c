@@ -279,57 +279,91 @@ static void begin(struct fake_director *f, const struct call *c, const json_t *a
     }
 }
 
+/* What the test has put there, or what is always the same. NULL: neither. */
+static json_t *fixed_answer(struct fake_director *f, const struct call *c)
+{
+    if (f->canned[index_of(c)]) {
+        return parse(f->canned[index_of(c)]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(canned); i++) {
+        if (str_eq(canned[i].id, c->id)) {
+            return parse(canned[i].json);
+        }
+    }
+    return NULL;
+}
+
+static int log_in(const json_t *args, json_t **ret, struct err *e)
+{
+    if (!str_eq(json_str(args, "password", ""), "correct horse")) {
+        return err_set(e, ERR_UNAUTHENTICATED, "user name or password is wrong");
+    }
+    *ret = json_pack("{s:s,s:o}", "token", FAKE_TOKEN, "user", parse(canned[3].json));
+    return 0;
+}
+
+/* The one service and the one application. */
+static int show(struct fake_director *f, bool service, const json_t *args, json_t **ret, struct err *e)
+{
+    if (json_int(args, service ? "service" : "app", 0) != (service ? 3 : 2) || f->gone) {
+        return err_set(e, ERR_NOT_FOUND, "there is no %s with this id", service ? "service" : "application");
+    }
+    *ret = service ? make_service(f) : make_app(f);
+    return 0;
+}
+
+static json_t *list(struct fake_director *f, const char *id)
+{
+    return str_eq(id, "service.list") ? json_pack("{s:o}", "services", service_list(f))
+           : str_eq(id, "app.list")   ? json_pack("{s:[o]}", "apps", make_app(f))
+           : str_eq(id, "node.list")  ? json_pack("{s:o}", "nodes", make_nodes())
+                                      : NULL;
+}
+
+/* By the kind of object that the call answers with. */
+static json_t *object(struct fake_director *f, const struct call *c, const json_t *args)
+{
+    if (str_eq(c->object, "service")) {
+        return make_service(f);
+    }
+    if (str_eq(c->object, "app")) {
+        return make_app(f);
+    }
+    if (str_eq(c->object, "change")) {
+        begin(f, c, args);
+        return json_pack("{s:o,s:o}", "operation", make_operation(f), "service", make_service(f));
+    }
+    if (str_eq(c->object, "operation")) {
+        if (f->op_phase == 0) {
+            begin(f, call_find("node.add"), NULL);
+        }
+        return c->list ? json_pack("{s:[o]}", "operations", make_operation(f)) : make_operation(f);
+    }
+    return str_eq(c->id, "node.show") ? make_node(5, "web", "bad") : NULL;
+}
+
 /* The answer to a call, NULL for an empty one. Called with the lock. */
 static int answer(struct fake_director *f, const struct call *c, const json_t *args, json_t **ret,
                   struct err *e)
 {
-    if (f->canned[index_of(c)]) {
-        *ret = parse(f->canned[index_of(c)]);
+    bool service = str_eq(c->id, "service.show");
+    *ret = fixed_answer(f, c);
+    if (*ret) {
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_LEN(canned); i++) {
-        if (strcmp(canned[i].id, c->id) == 0) {
-            *ret = parse(canned[i].json);
-            return 0;
-        }
+    if (str_eq(c->id, "user.login")) {
+        return log_in(args, ret, e);
     }
-    if (strcmp(c->id, "user.login") == 0) {
-        if (strcmp(json_str(args, "password", ""), "correct horse") != 0) {
-            return err_set(e, ERR_UNAUTHENTICATED, "user name or password is wrong");
-        }
-        *ret = json_pack("{s:s,s:o}", "token", FAKE_TOKEN, "user", parse(canned[3].json));
-    } else if (strcmp(c->id, "service.show") == 0 || strcmp(c->id, "app.show") == 0) {
-        bool service = c->id[0] == 's';
-        if (json_int(args, service ? "service" : "app", 0) != (service ? 3 : 2) || f->gone) {
-            return err_set(e, ERR_NOT_FOUND, "there is no %s with this id",
-                           service ? "service" : "application");
-        }
-        *ret = service ? make_service(f) : make_app(f);
-    } else if (strcmp(c->id, "service.list") == 0) {
-        *ret = json_pack("{s:o}", "services", service_list(f));
-    } else if (strcmp(c->id, "app.list") == 0) {
-        *ret = json_pack("{s:[o]}", "apps", make_app(f));
-    } else if (c->object && (strcmp(c->object, "service") == 0 || strcmp(c->object, "app") == 0)) {
-        *ret = strcmp(c->object, "service") == 0 ? make_service(f) : make_app(f);
-    } else if (strcmp(c->id, "node.list") == 0) {
-        *ret = json_pack("{s:o}", "nodes", make_nodes());
-    } else if (strcmp(c->id, "node.show") == 0) {
-        *ret = make_node(5, "web", "bad");
-    } else if (c->object && strcmp(c->object, "change") == 0) {
-        begin(f, c, args);
-        *ret = json_pack("{s:o,s:o}", "operation", make_operation(f), "service", make_service(f));
-    } else if (c->object && strcmp(c->object, "operation") == 0) {
-        if (f->op_phase == 0) {
-            begin(f, call_find("node.add"), NULL);
-        }
-        *ret = c->list ? json_pack("{s:[o]}", "operations", make_operation(f)) : make_operation(f);
-    } else if (c->answer == ANSWER_EMPTY) {
-        f->gone = f->gone || strcmp(c->id, "service.delete") == 0 || strcmp(c->id, "app.delete") == 0;
-        *ret = NULL;
-    } else {
-        return err_set(e, ERR_INTERNAL, "the fake director has no answer to %s", c->id);
+    if (service || str_eq(c->id, "app.show")) {
+        return show(f, service, args, ret, e);
     }
-    return 0;
+    *ret = list(f, c->id);
+    *ret = *ret ? *ret : object(f, c, args);
+    if (!*ret && c->answer == ANSWER_EMPTY) {
+        f->gone = f->gone || str_eq(c->id, "service.delete") || str_eq(c->id, "app.delete");
+        return 0;
+    }
+    return *ret ? 0 : err_set(e, ERR_INTERNAL, "the fake director has no answer to %s", c->id);
 }
 
 /* Every answer is one that the reference promises. */

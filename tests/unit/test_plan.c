@@ -231,8 +231,10 @@ static void expect_roles(struct world *w, int n, const uint64_t *roles)
         if (x->status != NODE_UP) {
             continue;
         }
-        assert_true(seen < n);
-        assert_int_equal(agent_of(w, x->id)->r.applied.roles & ~(1ull << SESSIONS), roles[seen++]);
+        if (seen < n) {
+            assert_int_equal(agent_of(w, x->id)->r.applied.roles & ~(1ull << SESSIONS), roles[seen]);
+        }
+        seen++;
     }
     assert_int_equal(seen, n);
 }
