@@ -59,6 +59,13 @@ static inline void closep(int *fd)
         *fd = -1;
     }
 }
+static inline void fclosep(FILE **f)
+{
+    if (*f) {
+        fclose(*f);
+        *f = NULL;
+    }
+}
 #define _cleanup_free_ _cleanup_(freep)
 #define _cleanup_close_ _cleanup_(closep)
 
