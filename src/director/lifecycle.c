@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "director/artifact.h"
 #include "director/director.h"
+#include "director/questions.h"
 
 static int check_app_quota(struct director *d, int64_t owner, struct err *e)
 {
@@ -281,6 +282,7 @@ static int drop_service(struct director *d, struct slot *s, struct slot_service 
         (rc = store_service_delete(d->store, v->row.service.id, e)) < 0 || (rc = txn_commit(x, e)) < 0) {
         return rc;
     }
+    questions_forget_lines(d, v->row.service.id);
     slot_remove_service(d->world, s, v);
     return 0;
 }

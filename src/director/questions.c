@@ -14,6 +14,7 @@
 #define ANSWER_MS 10000
 #define LOG_MAX (2 << 20)
 #define LINES_MAX 500
+#define LINE_MAX_BYTES 4096
 
 static void forget(struct slot *s, const struct question *q)
 {
@@ -108,7 +109,42 @@ static void append(const struct director *d, int64_t service, const struct buf *
     }
 }
 
-/* "2026-11-24 04:05:06,789 INFO text"; control characters of a manager do not get into a terminal. */
+void questions_forget_lines(const struct director *d, int64_t service)
+{
+    _cleanup_free_ char *path = questions_log_path(d, service);
+    _cleanup_free_ char *old = str_printf("%s.1", path);
+    (void)unlink(path);
+    (void)unlink(old);
+}
+
+/* Upper-case letters, as the levels are. */
+static const char *level_of(const json_t *j)
+{
+    const char *level = json_str(j, "level", "INFO");
+    size_t n = strspn(level, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return n > 0 && n <= 8 && level[n] == '\0' ? level : "INFO";
+}
+
+/* Control characters of a manager do not get into a terminal, and a line has an end. */
+static void add_text(struct buf *out, const char *text)
+{
+    size_t n = strlen(text) < LINE_MAX_BYTES ? strlen(text) : LINE_MAX_BYTES;
+    while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) { /* never half a character */
+        n--;
+    }
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i], next = (unsigned char)text[i + 1];
+        bool c1 = c == 0xc2 && next >= 0x80 && next <= 0x9f;
+        if (c1) {
+            buf_adds(out, "  ");
+            i++;
+        } else {
+            buf_addc(out, c < ' ' || c == 127 ? ' ' : text[i]);
+        }
+    }
+}
+
+/* "2026-11-24 04:05:06,789 INFO text" */
 static void add_line(struct buf *out, const json_t *j)
 {
     int64_t ms = json_int(j, "time", 0);
@@ -118,10 +154,8 @@ static void add_line(struct buf *out, const json_t *j)
     if (gmtime_r(&seconds, &tm)) {
         (void)strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
     }
-    buf_addf(out, "%s,%03d %s ", stamp, (int)(ms % 1000 < 0 ? 0 : ms % 1000), json_str(j, "level", "INFO"));
-    for (const char *p = json_str(j, "line", ""); *p; p++) {
-        buf_addc(out, (unsigned char)*p < ' ' || *p == 127 ? ' ' : *p);
-    }
+    buf_addf(out, "%s,%03d %s ", stamp, (int)(ms % 1000 < 0 ? 0 : ms % 1000), level_of(j));
+    add_text(out, json_str(j, "line", ""));
     buf_addc(out, '\n');
 }
 

@@ -19,5 +19,7 @@ void questions_answer(struct slot *s, int64_t id, const char *text, const char *
 
 /* Appends lines [{service, time, level, line}] of a report. Slot is locked. */
 void questions_keep_lines(struct director *d, struct slot *s, const json_t *lines);
+/* The service is gone. */
+void questions_forget_lines(const struct director *d, int64_t service);
 /* Caller frees. */
 char *questions_log_path(const struct director *d, int64_t service);

@@ -386,6 +386,36 @@ static void test_question(void **state)
     end(p);
 }
 
+/* What a manager reports reaches terminals: one line each, of bounded length, nothing but text. */
+static void test_reported_lines(void **state)
+{
+    struct play *p = begin();
+    _cleanup_free_ char *path = service_path(p, "/log");
+    _cleanup_free_ char *service = service_path(p, "");
+    _cleanup_free_ char *file =
+        str_printf("%s/data/logs/service-%lld.log", p->w->dir, (long long)p->service);
+    _cleanup_json_ json_t *log = NULL;
+    size_t len = 100000;
+    char *line = xmalloc(len);
+    memset(line, 'x', len - 1);
+    line[len - 1] = '\0';
+    do_register(p);
+    json_t *report = json_pack("{s:[], s:[{s:I, s:s, s:s}, {s:I, s:s, s:s}]}", "services", "log", "time",
+                               (json_int_t)1000, "level", "INFO\x1b[31m\nforged", "line", "one\x1b\ntwo", "time",
+                               (json_int_t)2000, "level", "INFO", "line", line);
+    free(line);
+    assert_int_equal(manager(p, "report", report, NULL), 200);
+    assert_int_equal(world_do(p->user, "GET", path, NULL, &log), 200);
+    const char *text = json_str(log, "text", "");
+    assert_null(strchr(text, '\x1b'));
+    assert_non_null(strstr(text, "one  two\n1970"));
+    assert_true(strlen(text) > 100 && strlen(text) < 10000);
+    assert_true(fs_exists(file));
+    assert_int_equal(world_do(p->user, "DELETE", service, NULL, NULL), 204);
+    assert_false(fs_exists(file));
+    end(p);
+}
+
 /* The long poll answers a change at once, not when its time is up. */
 static void *change_soon(void *arg)
 {
@@ -623,7 +653,7 @@ int main(void)
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_artifacts),
         cmocka_unit_test(test_question),
-        cmocka_unit_test(test_view_wakes),
+        cmocka_unit_test(test_view_wakes), cmocka_unit_test(test_reported_lines),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_cookie),
         cmocka_unit_test(test_recovery),
