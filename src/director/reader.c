@@ -150,6 +150,10 @@ int reader_check(struct reader *r, int fd, struct archive_info *ret, struct err 
     _cleanup_close_ int mine = pair[0];
     int rc = ask(r, fd, pair[1]);
     close(pair[1]);
+    if (rc < 0 && rc != -EPIPE && rc != -ECONNRESET) {
+        return err_set_hint(e, ERR_UNAVAILABLE, "try again in a moment", "the reader of archives: %s",
+                            strerror(-rc));
+    }
     if (rc < 0) {
         /* It can only be forked while there is one thread: a fresh director brings a fresh one. */
         atomic_store(&r->gone, true);

@@ -549,6 +549,16 @@ static void test_uploads_at_once(void **state)
     world_stop(w);
 }
 
+/* Only a reader that is gone is a reason to start anew. */
+static void test_reader_stays(void **state)
+{
+    struct director_world *w = world_start(NULL);
+    struct archive_info info;
+    assert_true(reader_check(&w->d->reader, -1, &info, NULL) < 0);
+    assert_false(atomic_load(&w->d->reader.gone));
+    world_stop(w);
+}
+
 /* An upload that was cut short by a crash, or refused after it was stored, leaves a file of no version. */
 static void test_stray_archives(void **state)
 {
@@ -746,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_stray_archives),
+        cmocka_unit_test(test_reader_stays),
         cmocka_unit_test(test_uploads_at_once),
         cmocka_unit_test(test_life_of_own_application),
         cmocka_unit_test(test_names),
