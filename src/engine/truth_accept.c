@@ -17,7 +17,7 @@ unsigned truth_legal_states(enum facet f, enum run value)
     switch (f) {
     case FACET_RUN:
         return value == RUN_RUNNING ? IN(INIT) | IN(STOPPED) | IN(ERROR)
-                                    : IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
+                                    : IN(PROLOGUE) | IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
     case FACET_COUNTS:
     case FACET_CMD:
         return IN(RUNNING) | IN(ADAPTING); /* ADAPTING: another facet changes, or something is repaired */

@@ -1,0 +1,143 @@
+/*
+ * What users ask of the director's truth, and what it tells them: legality by state, credit.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cm.h"
+#include "engine/constants.h"
+#include "engine/truth.h"
+
+enum { PROXY, WEB, BACKEND };
+
+struct world {
+    struct app app;
+    struct service service;
+    struct purse purse;
+    struct effects out;
+    int64_t next_id, now;
+};
+
+static void token(void *arg, int64_t node, char out[TOKEN_MAX])
+{
+    (void)arg;
+    snprintf(out, TOKEN_MAX, "t%lld", (long long)node);
+}
+
+static struct truth truth_of(struct world *w)
+{
+    return (struct truth){.app = &w->app,
+                          .service = &w->service,
+                          .purse = &w->purse,
+                          .now_ms = w->now,
+                          .next_id = &w->next_id,
+                          .out = &w->out,
+                          .token = token};
+}
+
+/* A php service that was never started. */
+static int setup(void **state)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    w->next_id = 1000;
+    w->now = 1000 * SECOND;
+    w->purse = (struct purse){.user = 1, .balance = 9};
+    w->app = (struct app){.id = 100, .owner = 1, .epoch = 1, .manager_wanted = true, .manager_node = 99};
+    w->service.type = service_type_find("php");
+    w->service.id = 101;
+    w->service.app = 100;
+    w->service.want.code = w->service.good.code = 7;
+    w->service.want.counts[PROXY] = w->service.good.counts[PROXY] = 1;
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    effects_done(&w->out);
+    free(w);
+    return 0;
+}
+
+/* 0 or an ERR_ code. */
+static int run(struct world *w, enum run value, int64_t *ret_op)
+{
+    struct truth t = truth_of(w);
+    struct change c = {.facet = FACET_RUN, .value.run = value};
+    struct err e = {0};
+    int r = truth_accept(&t, &c, ret_op, &e);
+    err_done(&e);
+    return r;
+}
+
+static bool history_has(const struct world *w, const char *text)
+{
+    for (int i = 0; i < w->out.n; i++) {
+        if (w->out.e[i].kind == EFF_HISTORY && strstr(w->out.e[i].text, text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* O2: a start that takes long is stopped like everything else, and gives its credit back. */
+static void test_stop_while_starting(void **state)
+{
+    struct world *w = *state;
+    int64_t start = 0, stop = 0;
+    assert_int_equal(run(w, RUN_RUNNING, &start), 0);
+    assert_int_equal(w->service.state, SERVICE_PROLOGUE);
+    assert_int_equal(w->purse.balance, 8);
+
+    assert_int_equal(run(w, RUN_STOPPED, &stop), 0);
+    assert_int_equal(w->service.state, SERVICE_EPILOGUE);
+    assert_int_equal(w->service.want.run, RUN_STOPPED);
+    assert_null(service_op(&w->service, start));
+    assert_non_null(service_op(&w->service, stop));
+    assert_int_equal(w->purse.balance, 9);
+}
+
+static void test_stop_of_what_does_not_run(void **state)
+{
+    struct world *w = *state;
+    int64_t op = 0;
+    assert_int_equal(run(w, RUN_STOPPED, &op), ERR_STATE);
+    assert_int_equal(run(w, RUN_RUNNING, &op), 0);
+    assert_int_equal(run(w, RUN_STOPPED, &op), 0);
+    assert_int_equal(run(w, RUN_STOPPED, &op), ERR_STATE); /* it is leaving already */
+}
+
+/* A lost node that no credit can replace: people read why, and the manager is not let in before a pause (C2). */
+static void test_no_credit_for_a_replacement(void **state)
+{
+    struct world *w = *state;
+    struct err e = {0};
+    int counts[ROLES_MAX] = {[PROXY] = 1};
+    w->service.want.run = w->service.good.run = RUN_RUNNING;
+    w->purse.balance = 0;
+
+    struct truth t = truth_of(w);
+    assert_int_equal(truth_create(&t, w->service.nodes_rev, w->service.gen, counts, &e), 0);
+    assert_int_equal(w->service.n_nodes, 0);
+    assert_true(history_has(w, "insufficient credits"));
+    assert_true(w->service.create_after_ms > w->now);
+    assert_int_equal(truth_create(&t, w->service.nodes_rev, w->service.gen, counts, &e), ERR_STALE);
+    err_done(&e);
+
+    truth_grant(&t, 5, "more");
+    t.now_ms = w->service.create_after_ms;
+    assert_int_equal(truth_create(&t, w->service.nodes_rev, w->service.gen, counts, &e), 0);
+    assert_int_equal(w->service.n_nodes, 1);
+    assert_int_equal(w->purse.balance, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_stop_while_starting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_of_what_does_not_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
