@@ -123,7 +123,7 @@ int have_report(struct have *h, int64_t node, const struct report *r, int64_t se
     }
     a->r = *r;
     a->reported = true;
-    a->claimed = a->claimed || !r->busy;
+    a->claimed = a->claimed || !r->busy || bug(CLAIM_BUSY);
     if (r->done_epoch == h->epoch) {
         drop_answered(a);
     }
@@ -145,11 +145,12 @@ int have_send(struct have *h, int64_t node, const struct doc *d, int64_t now_ms,
         if (a->n_pending == PENDING_MAX || doc_equal(&a->pending[a->n_pending - 1].doc, d)) {
             return 0;
         }
-    } else if (doc_equal(&a->r.applied, d)) {
-        return 0;
-    } else if (a->r.refused.seq != 0 && now_ms - a->refused_ms < REFUSE_WAIT_MS &&
-               doc_equal(&a->r.refused.content, d)) {
-        return 0;
+    } else {
+        bool again = a->r.refused.seq != 0 && now_ms - a->refused_ms < REFUSE_WAIT_MS &&
+                     doc_equal(&a->r.refused.content, d);
+        if (again || doc_equal(&a->r.applied, d)) {
+            return 0;
+        }
     }
     a->pending[a->n_pending].seq = ++h->seq;
     a->pending[a->n_pending].doc = *d;

@@ -63,7 +63,8 @@ static void bootstrap(struct ctx *c)
 /* M2, M3: the token was executed; the engine is up, or it went down again and recovery follows. */
 static bool token_is_spent(const struct ctx *c, const struct pn *p)
 {
-    return p->up && p->a->r.token == c->s->facts[FACT_CLUSTER].v.token && (is_synced(c, p) || is_down(c, p));
+    return p->up && p->a->r.token == c->s->facts[FACT_CLUSTER].v.token &&
+           (is_synced(c, p) || (is_down(c, p) && !bug(SPENT_TOKEN)));
 }
 
 static void while_booting(struct ctx *c)
@@ -161,7 +162,7 @@ static void join(struct ctx *c)
         if (at_it && p->kept && p->up) {
             p->boot_kind = BOOT_JOIN;
         }
-        joining = joining || at_it;
+        joining = joining || (at_it && (p->up || !bug(JOINER_FORGOTTEN)));
     }
     for (int i = 0; i < c->n; i++) {
         struct pn *p = &c->x[i];

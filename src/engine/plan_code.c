@@ -52,7 +52,7 @@ static void read_probes(struct ctx *c)
         const struct pn *p = &c->x[i];
         for (int k = 0; p->up && k < p->a->r.n_probes; k++) {
             const struct probe_result *r = &p->a->r.probes[k];
-            if (r->version == version && r->op == c->probe_op) {
+            if (r->version == version && (r->op == c->probe_op || bug(PROBE_REUSED))) {
                 c->probe_ok = c->probe_ok || r->ok;
                 c->probe_bad = r->ok || c->probe_bad ? c->probe_bad : r->evidence;
             }

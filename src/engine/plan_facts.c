@@ -75,7 +75,8 @@ static void plan_draining(struct ctx *c)
         const struct pn *p = &c->x[i];
         bool holder =
             (c->holds >> p->n->role & 1) || (p->a && p->a->claimed && may_have(p, __builtin_ctzll(c->holds)));
-        if (holder && p->victim && p->rank < RANK_LEAVING && p->n->status == NODE_UP) {
+        if (holder && p->victim && (p->up || !bug(DRAIN_SELF)) && p->rank < RANK_LEAVING &&
+            p->n->status == NODE_UP) {
             set_add(&c->draining, p->n->id);
         }
     }
@@ -101,7 +102,7 @@ bool still_holds(const struct ctx *c, int64_t node)
             return c->held->held_n[i] > 0;
         }
     }
-    return false;
+    return bug(DRAIN_SELF);
 }
 
 void plan_facts(struct ctx *c)

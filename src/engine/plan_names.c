@@ -54,6 +54,9 @@ static bool may_be_named(const struct ctx *c, const struct pn *proxy, const stru
     if (bug(NAME_UNAPPLIED)) {
         return p->up && (p->wanted >> role & 1);
     }
+    if (bug(WHOLE_HASH) && !is_settled(p)) {
+        return false;
+    }
     bool named = now && set_has(&now->names[role], p->n->id);
     if (!(named ? still_serves(p, role) : is_healthy(p, role))) {
         return false;
@@ -64,13 +67,16 @@ static bool may_be_named(const struct ctx *c, const struct pn *proxy, const stru
     return named || !(c->uses_pair >> role & 1) || pair_reached(c, p);
 }
 
-/* N4: what is named now and may still serve, rather than nothing. */
+/* N4: what is named now and may still serve, rather than nothing; a version that it is not known to have it does not
+ * serve, but for the one that is routed to it now. */
 static void keep_names(const struct ctx *c, const struct doc *now, int role, int64_t version,
                        struct id_set *ret)
 {
+    bool same = version == 0 || version == now->route || bug(KEEP_BLIND);
     for (int64_t k = 0; k < now->names[role].n; k++) {
         int i = ctx_index(c, now->names[role].id[k]);
-        if (i >= 0 && c->x[i].n->status == NODE_UP && (!c->x[i].up || must(&c->x[i], role, version, 0))) {
+        if (i >= 0 && c->x[i].n->status == NODE_UP &&
+            ((!c->x[i].up && same) || must(&c->x[i], role, version, 0))) {
             set_add(ret, c->x[i].n->id);
         }
     }
@@ -230,7 +236,7 @@ void plan_entries(struct ctx *c)
     }
     bool differs = !set_equal(&c->new_entries, &f->v.ids);
     /* F9: publish the present list again to void an older request */
-    for (int i = 0; i < c->have->n_flying; i++) {
+    for (int i = 0; i < c->have->n_flying && !bug(PUBLISH_BLIND); i++) {
         const struct have_publish *p = &c->have->flying[i];
         differs =
             differs || (p->fact == FACT_ENTRIES && p->rev == f->rev && !set_equal(&p->value.ids, &f->v.ids));

@@ -52,7 +52,7 @@ static struct pn *successor_of_lost(struct ctx *c)
             continue;
         }
         int64_t position = holder ? p->a->r.position + 2 : 0; /* -1: has none */
-        int64_t key = (position > 1 && p->a->r.synced ? 1ll << 61 : 0) + position * 4 + 2 * holder + p->kept;
+        int64_t key = (position > 1 && p->a->r.synced ? 1LL << 61 : 0) + position * 4 + 2 * holder + p->kept;
         if (key > best_key) {
             best = p;
             best_key = key;
@@ -176,6 +176,9 @@ bool pair_keeps(const struct ctx *c, const struct pn *p)
     }
     if (maybe_fact_node(c, FACT_PRIMARY, p->n->id)) {
         return true;
+    }
+    if (!doc_has(poss_newest(p), c->pair) && !bug(PAIR_FLAPS)) {
+        return false; /* it was told already: what it drops is not given back while it drops it */
     }
     if (!is_settled(p) || p->a->r.applied.primary != c->primary) {
         return true; /* may still act as the primary it was */

@@ -245,7 +245,7 @@ void truth_restarted(struct truth *t)
         n->poll_ms = 0;
         if (n->status == NODE_ASKED) {
             n->retry_ms = t->now_ms + FIND_WAIT_MS;
-            truth_set_status(t, n, NODE_UNSURE);
+            truth_set_status(t, n, bug(ASKED_AGAIN) ? NODE_INTENT : NODE_UNSURE);
         } else if (n->status == NODE_UNSURE || n->status == NODE_DYING) {
             n->retry_ms = t->now_ms;
         }

@@ -147,14 +147,14 @@ static void restore_roles(struct world *w, struct vm *v)
         if (doc_has(&v->applied, r)) {
             agent_begin_role(w, v, r);
         }
-        if (v->applied.drain >> r & 1) {
+        if ((v->applied.drain >> r & 1) && !bug(DRAIN_FORGOTTEN)) {
             agent_start_drain(w, v, r);
         }
     }
     if (v->fence.accepted_epoch != v->done_epoch || v->fence.accepted_seq != v->done_seq) {
         agent_begin_apply(w, v);
     } else {
-        agent_run_cmds(w, v);
+        agent_run_cmds(w, v, &v->applied);
     }
     w->dirty = true;
 }
@@ -185,6 +185,9 @@ void agent_on_answer(struct world *w, struct event *e)
     }
     enum fence_verdict verdict = fence_judge(&v->fence, a->epoch, a->seq);
     if (verdict == FENCE_IGNORE) {
+        if (bug(CMD_BESIDE)) {
+            agent_run_cmds(w, v, &a->doc);
+        }
         agent_poke(w, v); /* its report says who is in charge now (F2) */
         return;
     }

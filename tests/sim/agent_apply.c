@@ -137,7 +137,7 @@ static void applied(struct world *w, struct vm *v, const struct doc *d)
         e->x = d->probe_version;
         e->y = d->probe_op;
     }
-    agent_run_cmds(w, v);
+    agent_run_cmds(w, v, &v->applied);
     w->dirty = true;
 }
 
@@ -165,6 +165,7 @@ static void end_apply(struct world *w, struct event *e)
         (void)str_copy(v->refused_why, sizeof v->refused_why, why);
         v->refused = *d;
         v->refusals += own; /* L3: bad content is not a bad node */
+        w->refused_docs++;
         SAY(w, "node %lld refuses %lld: %s", (long long)v->node, (long long)e->y, why);
     } else {
         v->refused_seq = 0;
@@ -191,6 +192,7 @@ void agent_begin_apply(struct world *w, struct vm *v)
     if (w->pf.fault_every_s && chance(w, 30)) {
         ms += between(w, 5 * SECOND, 60 * SECOND);
     }
+    ms = v->apply_ms > 0 ? v->apply_ms : ms;
     struct event *e = at(w, ms, end_apply, v->id, v->gen);
     e->x = v->fence.accepted_epoch;
     e->y = v->fence.accepted_seq;
@@ -237,7 +239,7 @@ static void end_cmd(struct world *w, struct event *e)
         bool init = str_starts(x->id, "init:") && str_to_int(x->id + 5, 0, INT64_MAX, &version) == 0;
         c->rc = init && (w->bad_versions[v->svc] >> (version % 64) & 1);
     }
-    agent_run_cmds(w, v);
+    agent_run_cmds(w, v, &v->applied);
     agent_poke(w, v);
 }
 
@@ -289,10 +291,10 @@ static void start_cmd(struct world *w, struct vm *v, const struct doc_cmd *d)
     }
 }
 
-void agent_run_cmds(struct world *w, struct vm *v)
+void agent_run_cmds(struct world *w, struct vm *v, const struct doc *doc)
 {
-    for (int64_t i = 0; i < v->applied.n_cmds; i++) {
-        const struct doc_cmd *d = &v->applied.cmds[i];
+    for (int64_t i = 0; i < doc->n_cmds; i++) {
+        const struct doc_cmd *d = &doc->cmds[i];
         if (journal(v, d->id)) {
             continue;
         }

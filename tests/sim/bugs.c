@@ -20,7 +20,8 @@ static int64_t catch_bug(struct world *w, int max_seeds, char *why, size_t size)
 {
     int64_t caught = 0;
     for (int64_t seed = 1; seed <= max_seeds && !caught; seed++) {
-        world_init(w, (uint64_t)seed, NULL, false);
+        world_init(w, (uint64_t)seed, false);
+        world_add_random(w, NULL);
         profile_random(w);
         world_start(w);
         world_run(w);

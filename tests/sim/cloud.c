@@ -59,7 +59,9 @@ struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc)
     w->nodes_made++;
     SAY(w, "cloud: machine %d for node %lld", v->id, (long long)node);
     int x = rnd(w, 1000);
-    if (x < w->pf.boot_bad * 2 / 5) {
+    if (w->boot_ms > 0) {
+        (void)at(w, w->boot_ms, boot, v->id, v->gen);
+    } else if (w->boot_ms < 0 || x < w->pf.boot_bad * 2 / 5) {
         SAY(w, "machine %d will never boot", v->id);
     } else {
         int64_t ms =
@@ -107,6 +109,22 @@ static void make_later(struct world *w, int64_t in_ms, const struct node *n, int
     e->p = xmemdup(&p, sizeof p);
 }
 
+/* What a scenario makes the cloud do. */
+static void say_scripted(struct world *w, int svc, const struct node *n)
+{
+    int result = w->cloud_says[0].result;
+    int64_t makes_ms = w->cloud_says[0].makes_ms;
+    memmove(&w->cloud_says[0], &w->cloud_says[1], sizeof w->cloud_says - sizeof w->cloud_says[0]);
+    w->n_cloud_says--;
+    if (makes_ms >= 0) {
+        make_later(w, makes_ms, n, svc, result == CLOUD_OK);
+    }
+    if (result != CLOUD_OK) {
+        struct cloud_outcome o = {.step = STEP_CREATE, .result = result, .why = "as the scenario says"};
+        reply(w, SECOND, svc, n->id, w->dir_inc, &o);
+    }
+}
+
 static void do_create(struct world *w, int svc, const struct node *n)
 {
     static const struct {
@@ -117,6 +135,10 @@ static void do_create(struct world *w, int svc, const struct node *n)
                  {CLOUD_INVALID, 0},  {CLOUD_UNSUPPORTED, 0}, {CLOUD_UNKNOWN, 0},   {CLOUD_UNKNOWN, 1},
                  {CLOUD_UNKNOWN, 1},  {CLOUD_UNKNOWN, 2},     {CLOUD_UNKNOWN, 2}};
     int64_t ms = between(w, 500, 6 * SECOND);
+    if (w->n_cloud_says > 0) {
+        say_scripted(w, svc, n);
+        return;
+    }
     if (!chance(w, w->pf.cloud_bad)) {
         make_later(w, ms, n, svc, true);
         return;

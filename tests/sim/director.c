@@ -92,6 +92,9 @@ static void add_row(struct world *w, const struct effect *e)
 
 static void take_op(struct world *w, const struct op *o)
 {
+    if (o->state != OP_ACTIVE) {
+        w->ended[o->facet] = *o;
+    }
     w->ops_done += o->state == OP_DONE;
     w->ops_failed += o->state == OP_FAILED;
     w->ops_cancelled += o->state == OP_CANCELLED;
@@ -172,12 +175,13 @@ static int do_call(struct world *w, const struct call *c, const struct mgr *m)
     struct effects x;
     struct service *s = &w->db.s[c->svc];
     int64_t gen = s->gen;
+    int n = s->n_nodes;
     dir_begin(w, c->svc, &t, &x);
     int r = 0;
     switch (c->kind) {
     case CALL_CREATE:
         r = truth_create(&t, c->nodes_rev, c->gen, c->counts, NULL);
-        w->creates += r == 0;
+        w->creates += s->n_nodes > n;
         check_create(w, c->svc);
         break;
     case CALL_DESTROY:

@@ -146,7 +146,7 @@ static struct vm *any_running(struct world *w, bool managers)
     return n ? w->vm[fit[rnd(w, n)]] : NULL;
 }
 
-static void cut_all(struct world *w, int manager, int64_t ms)
+void cut_all(struct world *w, int manager, int64_t ms)
 {
     for (int i = 1; i <= w->n_vms; i++) {
         if (w->vm[i]->run && w->vm[i]->svc >= 0) {
@@ -208,7 +208,7 @@ static void fault_of_manager(struct world *w, int kind)
     }
 }
 
-static void take_backup(struct world *w)
+void take_backup(struct world *w)
 {
     if (!w->recovery && !w->dir_down) {
         w->backup = w->db;

@@ -1,25 +1,30 @@
 /*
- * conpaas-sim: runs seeds and planted bugs.
+ * conpaas-sim: runs seeds, scenarios and planted bugs.
  */
 #include <getopt.h>
 #include <string.h>
 
-#include "sim.h"
+#include "script.h"
 
 int planted_bug = -1; /* see engine/bug.h */
 
 static struct {
     int64_t seeds, start, seed, bug_seeds, at_least;
-    const char *type, *bug;
-    bool one, bugs;
-} arg = {.seeds = 100, .start = 1, .bug_seeds = 400, .at_least = 1};
+    const char *type, *bug, *scenario;
+    bool one, bugs, list;
+} arg = {.start = 1, .bug_seeds = 400, .at_least = 1};
 
 static const char *const usage =
     "usage: conpaas-sim [--seeds N] [--start S] [--type php|quorum|drain|script]\n"
     "       conpaas-sim --seed N [--type T]      one seed, with a trace\n"
-    "       conpaas-sim --bugs [--bug NAME] [--bug-seeds N] [--at-least N]\n"
-    "                                            plants each mistake and says what catches it; fails when fewer than\n"
-    "                                            N are caught\n";
+    "       conpaas-sim --scenarios              lists the scripted worlds: what each is about, what it catches\n"
+    "       conpaas-sim --scenario NAME|all [--start S] [--seeds N] [--bug BUG]\n"
+    "                                            runs it clean, where it has to pass, and with each of its mistakes\n"
+    "                                            planted, where it has to fail; with a trace of the first run unless all.\n"
+    "                                            With --bug only that planted run. N: 3\n"
+    "       conpaas-sim --bugs [--bug BUG] [--bug-seeds N] [--at-least N]\n"
+    "                                            plants each mistake and says which seed catches it;\n"
+    "                                            fails when fewer than N are caught\n";
 
 static int64_t number(const char *s)
 {
@@ -33,7 +38,7 @@ static int64_t number(const char *s)
 
 static void read_args(int argc, char **argv)
 {
-    enum { SEEDS = 1, START, TYPE, SEED, AT_LEAST, BUGS, BUG, BUG_SEEDS };
+    enum { SEEDS = 1, START, TYPE, SEED, AT_LEAST, BUGS, BUG, BUG_SEEDS, SCENARIO, SCENARIOS };
     static const struct option options[] = {
         {"seeds", required_argument, NULL, SEEDS},
         {"start", required_argument, NULL, START},
@@ -43,6 +48,8 @@ static void read_args(int argc, char **argv)
         {"bugs", no_argument, NULL, BUGS},
         {"bug", required_argument, NULL, BUG},
         {"bug-seeds", required_argument, NULL, BUG_SEEDS},
+        {"scenario", required_argument, NULL, SCENARIO},
+        {"scenarios", no_argument, NULL, SCENARIOS},
         {0},
     };
     int o = 0;
@@ -69,7 +76,12 @@ static void read_args(int argc, char **argv)
             break;
         case BUG:
             arg.bug = optarg;
-            arg.bugs = true;
+            break;
+        case SCENARIO:
+            arg.scenario = optarg;
+            break;
+        case SCENARIOS:
+            arg.list = true;
             break;
         case BUG_SEEDS:
             arg.bug_seeds = number(optarg);
@@ -129,7 +141,8 @@ static void print_nodes(struct world *w)
 static int run_one(void)
 {
     struct world *w = xmalloc(sizeof *w);
-    world_init(w, (uint64_t)arg.seed, arg.type, true);
+    world_init(w, (uint64_t)arg.seed, true);
+    world_add_random(w, arg.type);
     profile_random(w);
     world_start(w);
     world_run(w);
@@ -148,7 +161,8 @@ static int run_seeds(void)
     int failed = 0;
     int64_t hours = 0;
     for (int64_t i = arg.start; i < arg.start + arg.seeds; i++) {
-        world_init(w, (uint64_t)i, arg.type, false);
+        world_init(w, (uint64_t)i, false);
+        world_add_random(w, arg.type);
         profile_random(w);
         world_start(w);
         world_run(w);
@@ -177,13 +191,33 @@ static int run_seeds(void)
     return failed != 0;
 }
 
+static int run_scenarios(void)
+{
+    bool all = str_eq(arg.scenario, "all");
+    int wrong = scenarios_run(arg.scenario, arg.bug, (int)arg.start, arg.seeds ? (int)arg.seeds : 3, !all);
+    if (wrong < 0) {
+        (void)fprintf(stderr, "no scenario %s%s%s; --scenarios lists them\n", arg.scenario,
+                      arg.bug ? " with bug " : "", arg.bug ? arg.bug : "");
+        return 2;
+    }
+    return wrong > 0;
+}
+
 int main(int argc, char **argv)
 {
     read_args(argc, argv);
-    if (arg.bugs) {
+    if (arg.list) {
+        scenarios_list();
+        return 0;
+    }
+    if (arg.scenario) {
+        return run_scenarios();
+    }
+    if (arg.bugs || arg.bug) {
         int caught = bugs_run(arg.bug, (int)arg.bug_seeds);
         printf("%d caught\n", caught);
         return caught < arg.at_least;
     }
+    arg.seeds = arg.seeds ? arg.seeds : 100;
     return arg.one ? run_one() : run_seeds();
 }

@@ -49,9 +49,8 @@ void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struc
     if (is_cut(w, from, to) || chance(w, w->pf.loss)) {
         return;
     }
-    void *copy = payload ? xmemdup(payload, size) : NULL;
-    if (w->filter && w->filter(w, from, to, fn, copy)) {
-        free(copy);
+    const struct message m = {kind, from, to, fn, a, b, x, payload, payload ? size : 0};
+    if (w->filter && w->filter(w, &m)) {
         return;
     }
     int copies = chance(w, w->pf.dup) ? 2 : 1;
@@ -64,6 +63,6 @@ void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struc
         }
         struct event *e = at(w, delay, fn, a, b);
         e->x = x;
-        e->p = i == 0 ? copy : payload ? xmemdup(payload, size) : NULL;
+        e->p = payload ? xmemdup(payload, size) : NULL;
     }
 }

@@ -164,9 +164,9 @@ struct world {
     int64_t now;
     struct event *heap;
     int n_heap, cap_heap;
-    bool trace, faults_over, dirty, by_fault, quiet_users;
+    bool trace, faults_over, dirty, by_fault;
     struct profile pf;
-    int64_t faults_end, last_fault, calm_until;
+    int64_t faults_end, last_fault;
     char violation[256];
     int64_t events, plans, docs, managers, nodes_made, ops_done, ops_failed, ops_cancelled, refused_calls;
 
@@ -242,6 +242,15 @@ int64_t between(struct world *w, int64_t lo_ms, int64_t hi_ms);
 
 /* ---- net.c: one-way messages ---- */
 enum msg_kind { MSG_REPORT, MSG_ANSWER, MSG_CALL, MSG_VIEW, MSG_BEAT, MSG_BEAT_REPLY };
+struct message {
+    enum msg_kind kind;
+    int from, to; /* machines, or DIRECTOR */
+    void (*fn)(struct world *w, struct event *e);
+    int a, b;
+    int64_t x;
+    const void *payload; /* NULL with size 0 */
+    size_t size;
+};
 void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *),
          int a, int b, int64_t x, const void *payload, size_t size);
 void cut(struct world *w, int a, int b, int64_t ms);
@@ -268,7 +277,7 @@ bool vm_alive(const struct vm *v, int gen);
 /* ---- agent_apply.c ---- */
 void agent_begin_apply(struct world *w, struct vm *v);
 void agent_start_drain(struct world *w, struct vm *v, int role);
-void agent_run_cmds(struct world *w, struct vm *v);
+void agent_run_cmds(struct world *w, struct vm *v, const struct doc *doc);
 /* ---- agent_data.c: clusters, chunks, sessions ---- */
 void cluster_mode(struct world *w, struct vm *v);
 void data_tick(struct world *w, struct event *e);
@@ -304,6 +313,7 @@ struct mgr *mgr_current(struct world *w);
 /* ---- users.c, faults.c ---- */
 void users_settle(struct world *w);
 void user_step(struct world *w, struct event *e);
+int user_cancel(struct world *w, int svc, enum facet f);
 int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_op);
 int user_counts(struct world *w, int svc, const int counts[ROLES_MAX]);
 int user_run(struct world *w, int svc, enum run run);
@@ -312,6 +322,8 @@ int user_settings(struct world *w, int svc, bool good);
 void fault_step(struct world *w, struct event *e);
 void faults_stop(struct world *w, struct event *e);
 void fault(struct world *w); /* this event is a fault */
+void take_backup(struct world *w);
+void cut_all(struct world *w, int manager, int64_t ms); /* from all nodes */
 void vm_mark_fault(struct world *w, struct vm *v);
 void vm_die(struct world *w, struct vm *v, enum killed why);
 void vm_hang(struct world *w, struct vm *v, int64_t ms);

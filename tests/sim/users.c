@@ -18,6 +18,7 @@ int user_accept(struct world *w, int svc, const struct change *c, int64_t *ret_o
     SAY(w, "user: service %d %s: %s", svc, facet_to_str(c->facet), r < 0 ? e.message : "accepted");
     if (r < 0) {
         w->refused_calls++;
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): a copy of the whole */
         bool same = memcmp(&before, &w->db.s[svc], sizeof before) == 0 &&
                     purse.balance == w->db.purse.balance && x.n == 0;
         if (!same) {
@@ -86,16 +87,23 @@ static void change_counts(struct world *w, int svc)
     (void)user_counts(w, svc, counts);
 }
 
-static void cancel(struct world *w, int svc)
+/* The operation that owns the facet; FACET_MAX: any. */
+int user_cancel(struct world *w, int svc, enum facet f)
 {
     struct service *s = &w->db.s[svc];
     struct truth t;
     struct effects x;
+    int64_t op = f == FACET_MAX && s->n_ops > 0 ? s->ops[rnd(w, s->n_ops)].id : 0;
+    for (int i = 0; i < s->n_ops; i++) {
+        op = s->ops[i].facet == f ? s->ops[i].id : op;
+    }
     dir_begin(w, svc, &t, &x);
-    if (s->n_ops > 0 && truth_cancel(&t, s->ops[rnd(w, s->n_ops)].id, "by the user", NULL) == 0) {
+    int r = truth_cancel(&t, op, "by the user", NULL);
+    if (r == 0) {
         dir_commit(w, svc, &t);
     }
     effects_done(&x);
+    return r;
 }
 
 static void command(struct world *w, int svc)
@@ -139,7 +147,7 @@ static void running_user(struct world *w, int k)
     } else if (x < 20) {
         (void)user_settings(w, k, !bad_luck(w, k));
     } else if (x < 23) {
-        cancel(w, k);
+        (void)user_cancel(w, k, FACET_MAX);
     } else if (x < 26) {
         command(w, k);
     } else if (x < 27) {

@@ -278,14 +278,17 @@ static void step(struct world *w)
     }
 }
 
-void world_run_until(struct world *w, int64_t t)
+bool world_step(struct world *w, int64_t end)
 {
-    while (!w->violation[0] && w->n_heap > 0 && w->heap[0].t <= t) {
+    if (w->violation[0]) {
+        return false;
+    }
+    if (w->n_heap > 0 && w->heap[0].t <= end) {
         step(w);
+        return true;
     }
-    if (!w->violation[0] && w->now < t) {
-        w->now = t;
-    }
+    w->now = w->now < end ? end : w->now;
+    return false;
 }
 
 void world_run(struct world *w)
@@ -293,7 +296,8 @@ void world_run(struct world *w)
     int64_t end = w->faults_end + 4600 * SECOND, next = w->faults_end + 60 * SECOND;
     int calm = 0;
     while (!w->violation[0]) {
-        world_run_until(w, next);
+        while (world_step(w, next)) {
+        }
         users_settle(w);
         const char *why = w->violation[0] ? NULL : unconverged(w);
         calm = why ? 0 : calm + 1;
@@ -334,7 +338,7 @@ void profile_random(struct world *w)
     p->lying = f && !p->restore && rnd(w, 12) == 0;
 }
 
-static void add_service(struct world *w, const struct service_type *type)
+void world_add(struct world *w, const struct service_type *type)
 {
     int k = w->db.n++;
     struct service *s = &w->db.s[k];
@@ -351,22 +355,24 @@ static void add_service(struct world *w, const struct service_type *type)
     w->versions[k] = 1;
 }
 
-void world_init(struct world *w, uint64_t seed, const char *type, bool trace)
+void world_init(struct world *w, uint64_t seed, bool trace)
 {
     memset(w, 0, sizeof *w);
     w->seed = seed;
     w->rng = seed * 0x2545f4914f6cdd1dull + 1;
     w->trace = trace;
-    w->only_type = type;
     w->pf.credit = 9999;
     w->db.next_id = 1;
     w->db.app.id = 1;
     w->faults_end = 1200 * SECOND;
+}
+
+void world_add_random(struct world *w, const char *type)
+{
     static const char *const names[] = {"php", "php", "php", "quorum", "drain", "script"};
-    add_service(w, sim_type(type ? type : names[rnd(w, 6)]));
     int more = rnd(w, 4) ? 0 : 1 + rnd(w, SVC_MAX - 1);
-    for (int i = 0; i < more; i++) {
-        add_service(w, sim_type(type ? type : names[rnd(w, 6)]));
+    for (int i = 0; i < 1 + more; i++) {
+        world_add(w, sim_type(type ? type : names[rnd(w, 6)]));
     }
 }
 
@@ -380,7 +386,7 @@ void world_start(struct world *w)
     dir_start(w);
     (void)at(w, 5 * SECOND, data_tick, 0, 0);
     (void)at(w, 10 * SECOND, slow_tick, 0, 0);
-    for (int k = 0; k < w->db.n && !w->quiet_users; k++) {
+    for (int k = 0; k < w->db.n && !w->script; k++) {
         (void)at(w, SECOND, user_step, k, 0);
     }
     if (w->pf.fault_every_s) {

@@ -1,0 +1,267 @@
+/*
+ * Scenarios of order: documents, requests and scripts that arrive late, and managers that were replaced meanwhile.
+ */
+#include "script.h"
+
+static bool names_two_backends(const struct world *w, const struct message *m)
+{
+    const struct agent_answer *a = m->payload;
+    return a->seq > 0 && a->doc.names[BACKEND].n == 2;
+}
+
+/* A document that names the second backend is under way when the second backend is not wanted any more. */
+static void late_document(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 5 * SECOND;
+    struct gate *two = gate_close(w, MSG_ANSWER, ANY, proxy->id, names_two_backends);
+    ask_counts(w, 1, 1, 2);
+    UNTIL(w, 60, two->hits > 0);
+    struct gate *later = gate_close(w, MSG_ANSWER, ANY, proxy->id, with_doc);
+    struct vm *second = newest(w, BACKEND);
+    ask_counts(w, 1, 1, 1);
+    RUN(w, 60);
+    EXPECT(w, serves(second, BACKEND)); /* the proxy may yet name it */
+    gate_open(w, two);
+    RUN(w, 5);
+    gate_open(w, later);
+    UNTIL(w, 200, !second->exists);
+}
+
+/* The newer document of the same manager arrives first. */
+static void overtaken_document(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 5 * SECOND;
+    struct gate *g = gate_close(w, MSG_ANSWER, ANY, proxy->id, names_two_backends);
+    ask_counts(w, 1, 1, 2);
+    UNTIL(w, 60, g->hits > 0);
+    struct vm *second = newest(w, BACKEND);
+    ask_counts(w, 1, 1, 1);
+    UNTIL_HOLDING(w, 200, !second->exists, !names(proxy, BACKEND, second));
+    gate_open(w, g);
+    HOLDS(w, 60, !names(proxy, BACKEND, second));
+}
+
+/* A manager hangs and is replaced; the last document that it sent arrives when its successor has been obeyed. */
+static void old_managers_document(struct world *w)
+{
+    struct vm *backend = nth(w, BACKEND, 0), *old = manager_vm(w);
+    struct gate *g = gate_close(w, MSG_ANSWER, old->id, backend->id, with_doc);
+    w->boot_ms = 5 * SECOND;
+    ask_settings(w, 1, true);
+    UNTIL(w, 30, g->hits > 0);
+    hang(w, old, 600);
+    ask_settings(w, 2, true);
+    UNTIL(w, 200, backend->applied.settings == 2);
+    EXPECT(w, manager_vm(w) != old);
+    gate_open(w, g);
+    HOLDS(w, 60, backend->applied.settings == 2);
+}
+
+/* The same with a process that was started again on the same node, and counts its documents from 1. */
+static void restarted_process(struct world *w)
+{
+    struct vm *backend = nth(w, BACKEND, 0), *m = manager_vm(w);
+    int64_t epoch = w->db.app.epoch;
+    struct gate *g = gate_close(w, MSG_ANSWER, m->id, backend->id, with_doc);
+    ask_settings(w, 1, true);
+    UNTIL(w, 30, g->hits > 0);
+    mgr_restart(w, m->id);
+    gate_let_pass(g);
+    ask_settings(w, 2, true);
+    UNTIL(w, 120, backend->applied.settings == 2);
+    EXPECT(w, w->db.app.epoch > epoch && manager_vm(w) == m);
+    gate_open(w, g);
+    HOLDS(w, 60, backend->applied.settings == 2);
+}
+
+/* A proxy applies a document of the old manager, slowly, while a new one asks it what it has. */
+static void busy_claim(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 5 * SECOND;
+    struct gate *g = gate_close(w, MSG_ANSWER, ANY, proxy->id, names_two_backends);
+    ask_counts(w, 1, 1, 2);
+    UNTIL(w, 60, g->hits > 0 && !proxy->busy);
+    struct vm *second = newest(w, BACKEND);
+    proxy->apply_ms = 60 * SECOND;
+    gate_open(w, g);
+    UNTIL(w, 5, proxy->busy);
+    mgr_restart(w, manager_vm(w)->id);
+    ask_counts(w, 1, 1, 1);
+    RUN(w, 50);
+    EXPECT(w, proxy->busy && serves(second, BACKEND));
+    proxy->apply_ms = 0;
+    UNTIL(w, 200, !second->exists);
+}
+
+/* Hole 3. A node that still boots becomes superfluous; the request to destroy it is late, and it is needed again. */
+static void late_destroy(struct world *w)
+{
+    struct vm *lost = nth(w, BACKEND, 0), *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 40 * SECOND;
+    hang(w, lost, 300);
+    UNTIL(w, 60, newest(w, BACKEND) && newest(w, BACKEND) != lost);
+    struct vm *second = newest(w, BACKEND);
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_destroy);
+    wake(w, lost);
+    UNTIL(w, 20, g->hits > 0);
+    w->boot_ms = 5 * SECOND;
+    die(w, lost);
+    RUN(w, 70);
+    gate_open(w, g);
+    UNTIL(w, 100, !second->exists && names(proxy, BACKEND, newest(w, BACKEND)));
+}
+
+/* The same, but the manager that has sent it was started again: the new one does not know of it. */
+static void old_managers_destroy(struct world *w)
+{
+    struct vm *lost = nth(w, BACKEND, 0), *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 20 * SECOND;
+    hang(w, lost, 300);
+    UNTIL(w, 60, newest(w, BACKEND) && newest(w, BACKEND) != lost);
+    struct vm *second = newest(w, BACKEND);
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_destroy);
+    wake(w, lost);
+    UNTIL(w, 20, g->hits > 0);
+    die(w, lost);
+    mgr_restart(w, manager_vm(w)->id);
+    gate_let_pass(g);
+    UNTIL(w, 100, names(proxy, BACKEND, second));
+    gate_open(w, g);
+    HOLDS(w, 60, second->exists && status_of(w, second) == NODE_UP);
+}
+
+/* Nodes are asked for; no answer and no newer view comes back, and the manager asks again. */
+static void lost_create_answer(struct world *w)
+{
+    int64_t creates = w->creates, made = w->nodes_made;
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_create);
+    ask_counts(w, 1, 0, 1);
+    UNTIL(w, 20, g->hits > 0);
+    struct gate *answers = gate_close(w, MSG_VIEW, DIRECTOR, ANY, NULL);
+    struct gate *repeats = gate_count(w, MSG_CALL, ANY, DIRECTOR, is_create);
+    gate_open(w, g);
+    HOLDS(w, 12, w->creates <= creates + 1);
+    EXPECT(w, repeats->hits > 0 && w->creates == creates + 1);
+    gate_lose(w, answers);
+    UNTIL(w, 200, w->ended[FACET_COUNTS].state == OP_DONE);
+    EXPECT(w, w->nodes_made == made + 1);
+}
+
+/* A script was asked for; it is interrupted and the manager replaced before one node has heard of either. */
+static void script_fence(struct world *w)
+{
+    struct vm *n = nth(w, SCRIPT_NODE, 1);
+    struct gate *g = gate_close(w, MSG_ANSWER, ANY, n->id, with_doc);
+    ask_cmd(w, "run");
+    UNTIL(w, 20, g->hits > 0);
+    ask_cmd(w, "interrupt");
+    mgr_restart(w, manager_vm(w)->id);
+    gate_let_pass(g);
+    UNTIL(w, 60, w->ended[FACET_CMD].state == OP_DONE);
+    EXPECT(w, journal_of(n, "interrupt#") && !journal_of(n, "run#"));
+    gate_open(w, g);
+    HOLDS(w, 60, !journal_of(n, "run#"));
+}
+
+/* A node restarts while a script runs that its document still lists. */
+static void script_and_reboot(struct world *w)
+{
+    struct vm *n = nth(w, SCRIPT_NODE, 0);
+    ask_cmd(w, "run");
+    UNTIL(w, 20, journal_of(n, "run#") && journal_of(n, "run#")->state == CMD_RUNNING);
+    reboot(w, n, 10);
+    RUN(w, 60);
+    EXPECT(w, journal_of(n, "run#")->rc == -1);
+}
+
+/* Nobody but the director hears the master of a service without data; it works on. */
+static void unheard_master(struct world *w)
+{
+    struct vm *master = nth(w, SCRIPT_MASTER, 0);
+    cut(w, master->id, manager_vm(w)->id, 200 * SECOND);
+    HOLDS(w, 220, master->exists && w->db.s[0].facts[FACT_MASTER].v.node == master->node);
+}
+
+const struct scenario scen_order[] = {
+    {.name = "late-destroy",
+     .hole = "3: a late destroy of a booting node hits it when it is named",
+     .rule = "F10",
+     .services = "php",
+     .counts = {{1, 0, 1}},
+     .bugs = CATCHES(BUG(DOOM_FORGOTTEN)),
+     .play = late_destroy},
+    {.name = "old-managers-destroy",
+     .hole = "3: the same by a manager that was replaced",
+     .rule = "F1 F10",
+     .services = "php",
+     .counts = {{1, 0, 1}},
+     .bugs = CATCHES(BUG(NO_DIRECTOR_FENCE)),
+     .play = old_managers_destroy},
+    {.name = "late-document",
+     .hole = "desk: preconditions on the reported document, a late one is applied afterwards",
+     .rule = "F7",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(APPLIED_ONLY)),
+     .play = late_document},
+    {.name = "overtaken-document",
+     .hole = "desk: an older document of the same manager is applied after a newer one",
+     .rule = "F3",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(NO_SEQ)),
+     .play = overtaken_document},
+    {.name = "old-managers-document",
+     .hole = "desk: the old manager's document after the new one has read the report",
+     .rule = "F2",
+     .services = "php",
+     .counts = {{1, 0, 1}},
+     .bugs = CATCHES(BUG(NO_FENCE)),
+     .play = old_managers_document},
+    {.name = "busy-claim",
+     .hole = "desk: an apply of before the fence ends after the new manager has read the report",
+     .rule = "F4 W1",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(CLAIM_BUSY)),
+     .play = busy_claim},
+    {.name = "restarted-process",
+     .hole = "desk: a restarted process uses the numbers of its documents again",
+     .rule = "F1",
+     .services = "php",
+     .counts = {{1, 0, 1}},
+     .bugs = CATCHES(BUG(SAME_EPOCH)),
+     .play = restarted_process},
+    {.name = "lost-create-answer",
+     .hole = "desk: the lost answer to a create buys twice",
+     .rule = "F11",
+     .services = "php",
+     .counts = {{1, 0, 0}},
+     .bugs = CATCHES(BUG(NO_CAS_CREATE)),
+     .play = lost_create_answer},
+    {.name = "script-fence",
+     .hole = "desk: scripts sent beside the document escape the fence",
+     .rule = "K1 K4",
+     .services = "script",
+     .counts = {{1, 2}},
+     .bugs = CATCHES(BUG(CMD_BESIDE)),
+     .play = script_fence},
+    {.name = "script-and-reboot",
+     .hole = "a script is started again after a restart",
+     .rule = "K2",
+     .services = "script",
+     .counts = {{1, 1}},
+     .bugs = CATCHES(BUG(RERUN)),
+     .play = script_and_reboot},
+    {.name = "unheard-master",
+     .hole = "the master moves while the old one lives",
+     .rule = "K6 L1",
+     .services = "script",
+     .counts = {{1, 1}},
+     .bugs = CATCHES(BUG(ONE_OBSERVER)),
+     .play = unheard_master},
+    {0},
+};
