@@ -159,7 +159,10 @@ int truth_create(struct truth *t, int64_t nodes_rev, int64_t gen, const int coun
     }
     int64_t held = covered < total ? covered : total;
     if (t->purse->broke_ms != 0 || !ledger_can(t, total - held)) { /* all or nothing (B3) */
-        return err_set(e, ERR_CREDIT, "insufficient credits for %d nodes", total);
+        char why[WHY_MAX];
+        (void)snprintf(why, sizeof why, "insufficient credits: this needs %d", total);
+        truth_create_failed(t, why); /* what people have to read is stored: no error (as in note_too_many) */
+        return 0;
     }
     (void)replacements(t, counts, covered, true, NULL);
     if (o && held > 0) {
