@@ -268,10 +268,13 @@ int store_event_last(struct store *s, int64_t app, int64_t *ret_id, struct err *
     return rc < 0 ? rc : 0;
 }
 
+/* The same text again within an hour is no news. */
 int store_alarm(struct store *s, int64_t app, int64_t now_ms, const char *text, struct err *e)
 {
-    int rc = db_exec(store_writer(s), e, "INSERT INTO alarms(app, at_ms, text) VALUES(?, ?, ?)", "iis", app,
-                     now_ms, text);
+    int rc = db_exec(store_writer(s), e,
+                     "INSERT INTO alarms(app, at_ms, text) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
+                     " (SELECT 1 FROM alarms WHERE app = ?1 AND text = ?3 AND at_ms > ?2 - 3600000)",
+                     "iis", app, now_ms, text);
     return rc < 0 ? rc : 0;
 }
 

@@ -104,13 +104,15 @@ static void test_enrolment(void **state)
     assert_int_equal(world_enrol(p->w, p->m.id, token, p->m.key, &again), 200);
     assert_string_equal(again, p->m.cert); /* a lost answer: the same again */
     assert_int_equal(tls_key_new(&other, NULL), 0);
-    assert_int_equal(world_enrol(p->w, p->m.id, token, other, NULL), ERR_FORBIDDEN);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(world_enrol(p->w, p->m.id, token, other, NULL), ERR_FORBIDDEN);
+    }
     assert_int_equal(world_enrol(p->w, p->m.id, "guess", p->m.key, NULL), ERR_FORBIDDEN);
     assert_int_equal(world_enrol(p->w, p->m.id + 1000, token, p->m.key, NULL), ERR_FORBIDDEN);
     struct event *alarms = NULL;
     size_t n = 0;
     assert_int_equal(store_alarms(p->w->d->store, 10, &alarms, &n, NULL), 0);
-    assert_int_equal(n, 1); /* the second key */
+    assert_int_equal(n, 1); /* the second key, told once however often it comes */
     events_free(alarms, n);
     end(p);
 }
