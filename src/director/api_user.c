@@ -76,20 +76,24 @@ static void set_cookies(struct api_call *c, const char *secret)
     mem_wipe(session, strlen(session));
 }
 
-static int login_user(struct api_call *c, struct user *u, struct err *e)
+/* Guesses at one account are counted wherever they come from; hash NULL: there is no such user. */
+static int check_password(struct api_call *c, const char *username, const char *hash, const char *password,
+                          struct err *e)
 {
     int64_t now = clock_steady_ms();
-    _cleanup_free_ char *key = str_printf("account %s", api_text(c, "username"));
+    _cleanup_free_ char *key = str_printf("account %s", username);
     int rc = limit_take(c->d->login_limit, key, now, e);
-    if (rc < 0) {
-        return rc;
-    }
-    bool known = store_user_by_name(c->d->store, api_text(c, "username"), u, NULL) == 0 && !u->disabled;
-    rc = account_check(c->d, known ? u->password : NULL, api_text(c, "password"), e);
-    if (rc >= 0) {
+    if (rc >= 0 && (rc = account_check(c->d, hash, password, e)) >= 0) {
         limit_give(c->d->login_limit, key, now);
     }
     return rc;
+}
+
+static int login_user(struct api_call *c, struct user *u, struct err *e)
+{
+    const char *username = api_text(c, "username");
+    bool known = store_user_by_name(c->d->store, username, u, NULL) == 0 && !u->disabled;
+    return check_password(c, username, known ? u->password : NULL, api_text(c, "password"), e);
 }
 
 static int user_login(struct api_call *c, struct err *e)
@@ -148,9 +152,9 @@ static int user_passwd(struct api_call *c, struct err *e)
     struct director *d = c->d;
     _cleanup_free_ char *hash = NULL;
     _cleanup_user_ struct user u = {0};
-    int rc = account_check(d, c->caller.user.password, api_text(c, "old"), e);
+    int rc = check_password(c, c->caller.user.username, c->caller.user.password, api_text(c, "old"), e);
     if (rc < 0) {
-        return err_set(e, rc == ERR_UNAUTHENTICATED ? ERR_FORBIDDEN : rc, "the present password is wrong");
+        return rc == ERR_UNAUTHENTICATED ? err_set(e, ERR_FORBIDDEN, "the present password is wrong") : rc;
     }
     if ((rc = account_hash(d, api_text(c, "new"), &hash, e)) < 0 || (rc = store_begin(d->store, e)) < 0) {
         return rc;

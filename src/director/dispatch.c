@@ -192,9 +192,10 @@ int dispatch_admit(void *arg, struct http_request *req, struct http_admission *r
         return rc;
     }
     if (c->match.call->guarded) {
-        struct limit *l = str_eq(c->match.call->id, "user.register") ? d->register_limit : d->login_limit;
+        bool registers = str_eq(c->match.call->id, "user.register");
+        struct limit *l = registers ? d->register_limit : d->login_limit;
         _cleanup_free_ char *key = str_printf("address %s", c->address);
-        if (!c->caller.user.admin && (rc = limit_take(l, key, clock_steady_ms(), e)) < 0) {
+        if (!(registers && c->caller.user.admin) && (rc = limit_take(l, key, clock_steady_ms(), e)) < 0) {
             return rc;
         }
     }

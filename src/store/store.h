@@ -81,7 +81,9 @@ void token_done(struct token *t);
 #define _cleanup_token_ _cleanup_(token_done)
 void tokens_free(struct token *t, size_t n);
 
-/* In a transaction. ERR_EXISTS: the user has a token of that name. */
+/* In a transaction. ERR_EXISTS: the user has a token of that name; ERR_QUOTA: TOKENS_MAX API tokens. Of sessions
+ * the TOKENS_MAX that were used last stay. */
+#define TOKENS_MAX 100
 int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id,
                     struct err *e) WARN_UNUSED;
 /* ERR_UNAUTHENTICATED when unknown or expired, or its user is disabled or gone. */

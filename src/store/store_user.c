@@ -210,17 +210,44 @@ static void token_read(struct token *t, sqlite3_stmt *row)
     };
 }
 
+/* The session that has just been added pushes out those used longest ago. */
+static int trim_sessions(struct db *db, int64_t user, struct err *e)
+{
+    int rc =
+        db_exec(db, e,
+                "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE user = ? AND kind = 'session'"
+                " ORDER BY max(used_ms, created_ms) DESC, id DESC LIMIT -1 OFFSET ?)",
+                "ii", user, (int64_t)TOKENS_MAX);
+    return rc < 0 ? rc : 0;
+}
+
+static int check_tokens(struct db *db, int64_t user, struct err *e)
+{
+    int64_t n = 0;
+    int rc = db_int(db, e, &n, "SELECT count(*) FROM tokens WHERE user = ? AND kind = 'api'", "i", user);
+    if (rc < 0) {
+        return rc;
+    }
+    return n < TOKENS_MAX ? 0
+                          : err_set_hint(e, ERR_QUOTA, "revoke those that are not needed",
+                                         "you have %d tokens, which is the limit", TOKENS_MAX);
+}
+
 int store_token_add(struct store *s, const struct token *t, const char *secret, int64_t *ret_id,
                     struct err *e)
 {
     char hash[SHA256_HEX];
     sha256_hex(secret, strlen(secret), hash);
     struct db *db = store_writer(s);
-    int rc = db_exec(db, e,
-                     "INSERT INTO tokens(user, kind, name, hash, created_ms, expires_ms, used_ms)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?)",
-                     "isssiii", t->user, t->session ? "session" : "api", t->name, hash, t->created_ms,
-                     t->expires_ms, t->used_ms);
+    int rc = t->session ? 0 : check_tokens(db, t->user, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = db_exec(db, e,
+                 "INSERT INTO tokens(user, kind, name, hash, created_ms, expires_ms, used_ms)"
+                 " VALUES(?, ?, ?, ?, ?, ?, ?)",
+                 "isssiii", t->user, t->session ? "session" : "api", t->name, hash, t->created_ms,
+                 t->expires_ms, t->used_ms);
     if (rc == ERR_EXISTS) {
         return err_set_hint(e, ERR_EXISTS, "revoke it first or choose another name",
                             "there is already a token %s", t->name);
@@ -229,7 +256,7 @@ int store_token_add(struct store *s, const struct token *t, const char *secret, 
         return rc;
     }
     *ret_id = sqlite3_last_insert_rowid(db->h);
-    return 0;
+    return t->session ? trim_sessions(db, t->user, e) : 0;
 }
 
 struct found {

@@ -12,6 +12,7 @@
 #include "api/encode.h"
 #include "api/objects.h"
 #include "base/archive.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "director/api.h"
 #include "director/artifact.h"
@@ -421,6 +422,50 @@ static void test_tokens(void **state)
     world_stop(w);
 }
 
+/* Nobody fills the table; the sessions that were used last stay. */
+static void test_number_of_tokens(void **state)
+{
+    struct director_world *w = world_start("logins_per_minute = 100000\n");
+    _cleanup_free_ char *ada = world_user(w, "ada", false, 5);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, ada);
+    _cleanup_json_ json_t *me = NULL;
+    _cleanup_json_ json_t *list = NULL;
+    assert_int_equal(world_do(c, "GET", "/v1/user", NULL, &me), 200);
+    int rc = 201, made = 0;
+    for (; rc == 201 && made < 200; made++) {
+        _cleanup_free_ char *name = str_printf("t%d", made);
+        rc = world_do(c, "POST", "/v1/tokens", json_pack("{s:s}", "name", name), NULL);
+    }
+    assert_int_equal(rc, ERR_QUOTA);
+    char *last = NULL;
+    for (int i = 0; i < 150; i++) {
+        free(last);
+        assert_int_equal(
+            account_new_session(w->d, json_int(me, "id", 0), "login", 60000, &last, NULL), 0);
+    }
+    _cleanup_(http_client_freep) struct http_client *newest = world_client(w, last);
+    free(last);
+    assert_int_equal(world_do(newest, "GET", "/v1/tokens", NULL, &list), 200);
+    assert_int_equal(json_array_size(json_object_get(list, "tokens")), 200);
+    world_stop(w);
+}
+
+/* A stolen token does not help to find the password, not even from many addresses. */
+static void test_password_guesses(void **state)
+{
+    struct director_world *w = world_start("logins_per_minute = 3\n");
+    _cleanup_free_ char *root = world_user(w, "root", true, 5);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, root);
+    int rc = ERR_FORBIDDEN;
+    for (int i = 0; i < 10 && rc == ERR_FORBIDDEN; i++) {
+        rc = world_do(c, "POST", "/v1/user/password",
+                      json_pack("{s:s, s:s}", "old", "wrong", "new", "a better password"), NULL);
+    }
+    assert_int_equal(rc, ERR_RATE);
+    assert_int_equal(limit_take(w->d->login_limit, "account root", clock_steady_ms(), NULL), ERR_RATE);
+    world_stop(w);
+}
+
 /* ---- code ---- */
 
 static int upload(struct http_client *c, int64_t service, const void *data, size_t len, json_t **ret)
@@ -754,6 +799,8 @@ int main(void)
         cmocka_unit_test(test_login_and_password),
         cmocka_unit_test(test_rate_limits),
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_number_of_tokens),
+        cmocka_unit_test(test_password_guesses),
         cmocka_unit_test(test_archives),
         cmocka_unit_test(test_stray_archives),
         cmocka_unit_test(test_reader_stays),
