@@ -16,6 +16,8 @@
 #include "base/clock.h"
 
 #define PROC_TAIL 2048
+#define PROC_CHUNK 4096
+#define PROC_CHUNKS 16 /* that many fill a pipe */
 
 /* A started exec: what the child needs, all made before fork. */
 struct proc_plan {
@@ -239,11 +241,12 @@ static int proc_memory_file(const char *text, struct err *e)
     return fd;
 }
 
-/* Takes what the pipe holds. False at its end. */
+/* Takes what the pipe holds, but not what is written meanwhile for ever: the deadline counts. False at the end
+ * of the pipe. */
 static bool proc_drain(int fd, size_t max_out, struct buf *out)
 {
-    char chunk[4096];
-    for (;;) {
+    char chunk[PROC_CHUNK];
+    for (int i = 0; i < PROC_CHUNKS; i++) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
         if (n < 0 && errno == EINTR) {
             continue;
@@ -256,6 +259,7 @@ static bool proc_drain(int fd, size_t max_out, struct buf *out)
             buf_add(out, chunk, (size_t)n < room ? (size_t)n : room);
         }
     }
+    return true;
 }
 
 /* Waits for the child's end while emptying its output. False when the deadline came first. A grandchild

@@ -174,11 +174,11 @@ int sandbox_enter(const struct sandbox_limits *l, const int *keep, int n_keep)
     sigset_t none;
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     int r = sandbox_descriptors(keep, n_keep);
     r = r < 0 ? r : sandbox_resources(l);
     r = r < 0 ? r : sandbox_user(l);
-    if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    /* Not before the change of user, which takes it back. */
+    if (r == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)) {
         r = -errno;
     }
     return r < 0 ? r : sandbox_filter();

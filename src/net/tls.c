@@ -152,7 +152,11 @@ int tls_csr_key_id(const char *csr_pem, char hex[SHA256_HEX], struct err *e)
     uint8_t id[32];
     size_t n = sizeof(id);
     int r = 0;
-    if (csr_pem && strstr(csr_pem, "-----BEGIN CERTIFICATE-----")) {
+    bool certificate = csr_pem && strstr(csr_pem, "-----BEGIN CERTIFICATE-----");
+    if (certificate && strstr(csr_pem, "CERTIFICATE REQUEST-----")) {
+        return err_set(e, ERR_INVALID, "a certificate and a request in one text"); /* of which key? */
+    }
+    if (certificate) {
         _cleanup_(gnutls_x509_crt_deinitp) gnutls_x509_crt_t crt = NULL;
         r = tls_read_cert(csr_pem, &crt, e);
         if (r < 0) {

@@ -7,10 +7,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/proc.h"
+#include "base/sandbox.h"
 
 static int run(const char *const *argv, const char *in, int timeout_ms, struct buf *out, int *status)
 {
@@ -89,6 +92,35 @@ static void a_kept_pipe_does_not_hold_us(void **state)
     assert_int_equal(run(leaver, NULL, 15000, &out, &status), 0);
     assert_true(clock_mono_ms() - start < 10000);
     (void)kill((pid_t)strtol(out.data, NULL, 10), SIGKILL);
+}
+
+/* Those who write without end: the child itself, and some that it leaves behind. */
+static void a_flood_does_not_hold_us(void **state)
+{
+    int status = 0;
+    (void)alarm(60); /* what is tested here would hang */
+    int64_t start = clock_mono_ms();
+    assert_int_equal(run((const char *const[]){"yes", NULL}, NULL, 300, NULL, &status), ERR_TIMEOUT);
+    const char *leaver[] = {"sh", "-c", "yes & yes & yes & exit 0", NULL}; /* a broken pipe ends them */
+    assert_int_equal(run(leaver, NULL, 15000, NULL, &status), 0);
+    assert_true(clock_mono_ms() - start < 10000);
+    (void)alarm(0);
+}
+
+/* A change of user takes the wish for a signal away: the cage has to make it afterwards. */
+static void a_caged_child_ends_with_its_parent(void **state)
+{
+    const struct sandbox_limits l = {
+        .uid = geteuid() == 0 ? 65534 : 0, .cpu_seconds = 10, .memory = 64 << 20, .file_size = 1};
+    pid_t pid = fork();
+    if (pid == 0) {
+        int sig = 0;
+        bool caged = sandbox_enter(&l, NULL, 0) == 0 && prctl(PR_GET_PDEATHSIG, &sig) == 0;
+        _exit(caged && sig == SIGKILL ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 static void nothing_leaks_into_children(void **state)
@@ -175,6 +207,8 @@ int main(void)
         cmocka_unit_test(cannot_start),
         cmocka_unit_test(deadline_ends_the_group),
         cmocka_unit_test(a_kept_pipe_does_not_hold_us),
+        cmocka_unit_test(a_flood_does_not_hold_us),
+        cmocka_unit_test(a_caged_child_ends_with_its_parent),
         cmocka_unit_test(nothing_leaks_into_children),
         cmocka_unit_test(environment_directory_user),
         cmocka_unit_test(the_common_case),

@@ -210,6 +210,9 @@ static void key_id_is_of_the_key(void **state)
     assert_string_equal(a, b);
     assert_string_equal(a, d);
     assert_string_not_equal(a, c);
+    /* The signer would read the request, so nothing else may be in the same text. */
+    _cleanup_free_ char *both = str_printf("%s%s", cert, csr3);
+    assert_int_equal(tls_csr_key_id(both, d, NULL), ERR_INVALID);
     fixture_ca_done(&ca);
 }
 
