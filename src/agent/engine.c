@@ -211,8 +211,8 @@ void engine_free(struct engine *g, int timeout_ms)
         g->r.driver->release(&g->r);
     }
     engine_retire(g, pid, g->pid_fd, timeout_ms);
-    for (int i = 0; i < g->n_retired && timeout_ms; i++) {
-        int64_t end = clock_mono_ms() + timeout_ms;
+    int64_t end = clock_mono_ms() + (timeout_ms ? timeout_ms : g->r.driver->stop_timeout_ms);
+    for (int i = 0; i < g->n_retired; i++) {
         g->retired[i].deadline_ms = g->retired[i].deadline_ms < end ? g->retired[i].deadline_ms : end;
     }
     await_retired(g);

@@ -13,6 +13,7 @@
 #include "base/proc.h"
 
 #define OVERLAP_READY_MS 15000
+#define OVERLAP_SPARE_MS 5000
 #define GROUP_GRACE_MS 300
 
 static void command_done(struct role_command *c)
@@ -220,7 +221,8 @@ int engine_overlap(struct engine *g, struct err *e)
         return err_wrap(e, rc, "the new process of %s did not come up", g->r.name);
     }
     err_done(e);
-    engine_retire(g, old, old_fd, 0);
+    int longest = g->r.longest_ms + OVERLAP_SPARE_MS; /* nobody waits for the old one: it ends what it has begun */
+    engine_retire(g, old, old_fd, longest > g->r.driver->stop_timeout_ms ? longest : 0);
     g->pid_fd = fd;
     g->started_ms = clock_mono_ms();
     return 0;

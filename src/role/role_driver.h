@@ -23,6 +23,7 @@ struct role_engine {
     pid_t pid;          /* main process, 0 = not running */
     json_t *section;    /* applied one, NULL before the first */
     void *state;        /* the driver's own, freed by `forget` */
+    int longest_ms;     /* that a request may take, as configured; 0 = what stop_timeout_ms says */
 };
 
 enum role_change {

@@ -89,24 +89,33 @@ static json_t *targets(const struct section_in *in, const struct id_set *ids, in
     return a;
 }
 
+/* How long php-fpm lets a request take: the execution time counts the script's own work only, not what it
+ * waits for. */
+static int64_t request_limit(const struct section_in *in)
+{
+    int64_t seconds = 30;
+    (void)!str_to_int(json_str(in->settings, "max_execution_time", "30"), 1, 3600, &seconds);
+    return seconds + 30 > 120 ? seconds + 30 : 120;
+}
+
 static json_t *proxy_section(const struct section_in *in)
 {
-    int64_t seconds = 30, post_max = setting_bytes(json_str(in->settings, "post_max_size", "8M"));
-    (void)!str_to_int(json_str(in->settings, "max_execution_time", "30"), 1, 3600, &seconds);
+    int64_t post_max = setting_bytes(json_str(in->settings, "post_max_size", "8M"));
     return json_pack("{s:s, s:s, s:i, s:I, s:I, s:o, s:b, s:{s:o, s:o}, s:I, s:I}", "engine", "haproxy",
                      "name", "proxy", "port", PORT_PROXY, "service", (json_int_t)in->service->id, "route",
                      (json_int_t)in->doc->route, "versions", set_to_json(&in->doc->code), "front_controller",
                      1, "targets", "web", targets(in, &in->doc->names[WEB], PORT_WEB), "backend",
                      targets(in, &in->doc->names[BACKEND], PORT_BACKEND), "request_timeout_s",
-                     (json_int_t)seconds + 30, "post_max", (json_int_t)post_max);
+                     (json_int_t)request_limit(in) + 5, "post_max", (json_int_t)post_max);
 }
 
 static json_t *backend_section(const struct section_in *in)
 {
-    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:O, s:i, s:s}", "engine", "php_fpm", "name", "backend",
+    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:O, s:i, s:s, s:I}", "engine", "php_fpm", "name", "backend",
                      "port", PORT_BACKEND, "service", (json_int_t)in->service->id, "versions",
                      set_to_json(&in->doc->code), "settings", in->settings, "session_port", PORT_RELAY,
-                     "session_password", json_str(in->secrets, "session_password", ""));
+                     "session_password", json_str(in->secrets, "session_password", ""),
+                     "request_timeout_s", (json_int_t)request_limit(in));
 }
 
 static json_t *relay_section(const struct section_in *in)
