@@ -224,6 +224,17 @@ static void accept_now(struct truth *t, const struct change *c)
     truth_touch(t);
 }
 
+/* Somebody wants it now: pauses of before are over. */
+static void try_again(struct truth *t)
+{
+    struct service *s = t->service;
+    struct app *a = t->app;
+    s->fails = 0;
+    s->create_after_ms = s->create_after_ms < t->now_ms ? s->create_after_ms : t->now_ms;
+    a->fails = 0;
+    a->launch_after_ms = a->launch_after_ms < t->now_ms ? a->launch_after_ms : t->now_ms;
+}
+
 static void write_change(struct truth *t, const struct change *c, int64_t *ret_op)
 {
     struct service *s = t->service;
@@ -246,8 +257,7 @@ static void write_change(struct truth *t, const struct change *c, int64_t *ret_o
         ledger_hold(t, o, place_growth(s, s->want.counts));
     }
     s->gen++;
-    s->fails = 0;
-    s->create_after_ms = s->create_after_ms < t->now_ms ? s->create_after_ms : t->now_ms;
+    try_again(t);
     effect_add(t, EFF_OP)->op = *o;
     *ret_op = o->id;
     truth_touch(t);

@@ -34,6 +34,12 @@ static void kill_all(struct truth *t, const char *why)
     }
 }
 
+/* C3: nobody will carry it out. */
+static bool has_no_manager(const struct app *a)
+{
+    return a->fails >= FAILS_MAX;
+}
+
 /* O5: the director ends operations itself; the manager may be dead. A stop it even carries out itself. */
 static int64_t check_deadlines(struct truth *t)
 {
@@ -46,6 +52,9 @@ static int64_t check_deadlines(struct truth *t)
             truth_end(t, o, OP_DONE, "", false);
         } else if (stop && t->now_ms - o->born_ms > STOP_ALONE_MS && !t->recovery) {
             kill_all(t, "the service is stopped");
+        } else if (!stop && has_no_manager(t->app)) {
+            _cleanup_free_ char *why = str_printf("the manager's node cannot be made: %s", t->app->fail_why);
+            truth_end(t, o, OP_FAILED, why, false);
         } else if (overdue_at(o) <= t->now_ms && !bug(NO_DEADLINE)) {
             truth_end(t, o, OP_FAILED, "deadline: nothing has moved for too long", false);
         } else {

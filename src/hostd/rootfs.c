@@ -2,24 +2,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
 #include "hostd/disk.h"
 #include "hostd/idmap.h"
+#include "hostd/mounts.h"
 #include "hostd/network.h"
 
-/* The launcher's own view of mounts.  What the host unmounts later is unmounted here too (slave), nothing we
- * mount shows there. */
+/* The launcher's own view of mounts. */
 static int own_mounts(const char *dir, struct err *e)
 {
-    if (unshare(CLONE_NEWNS) < 0) {
-        return err_errno(e, errno, "cannot make a mount name space");
-    }
-    if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-        return err_errno(e, errno, "cannot separate the mounts from the host's");
+    int r = mounts_separate(dir, e);
+
+    if (r < 0) {
+        return r;
     }
     if (mount("conpaas", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0711,size=64k") < 0) {
         return err_errno(e, errno, "cannot mount a tmpfs on %s", dir);

@@ -13,6 +13,7 @@
 #include "base/proc.h"
 #include "hostd/disk.h"
 #include "hostd/idmap.h"
+#include "hostd/mounts.h"
 #include "hostd/process.h"
 
 #define HELPER_TIMEOUT_MS 30000
@@ -322,10 +323,7 @@ static int volume_tree(const struct config *c, const struct volume *v, const str
     _cleanup_close_ int userns = -1;
     int r;
 
-    if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-        return err_errno(e, errno, "cannot make a mount name space");
-    }
-    if ((r = disk_mount(file, where, e)) < 0) {
+    if ((r = mounts_separate(where, e)) < 0 || (r = disk_mount(file, where, e)) < 0) {
         return r;
     }
     userns = idmap_userns(config_uid(c, n->index), e);

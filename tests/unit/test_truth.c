@@ -132,11 +132,46 @@ static void test_no_credit_for_a_replacement(void **state)
     assert_int_equal(w->purse.balance, 4);
 }
 
+/* C3: an operation does not wait for its deadline when its manager cannot be made. */
+static void test_no_manager(void **state)
+{
+    struct world *w = *state;
+    int64_t start = 0;
+    assert_int_equal(run(w, RUN_RUNNING, &start), 0);
+    w->app.fails = FAILS_MAX - 1;
+    (void)snprintf(w->app.fail_why, sizeof w->app.fail_why, "no room");
+
+    struct truth t = truth_of(w);
+    struct cloud_tasks tasks;
+    (void)truth_tick(&t, &tasks);
+    assert_non_null(service_op(&w->service, start));
+
+    w->app.fails = FAILS_MAX;
+    (void)truth_tick(&t, &tasks);
+    assert_null(service_op(&w->service, start));
+    assert_int_equal(w->service.want.run, RUN_STOPPED);
+    assert_int_equal(w->purse.balance, 9);
+    bool told = false;
+    for (int i = 0; i < w->out.n; i++) {
+        const struct effect *e = &w->out.e[i];
+        told = told || (e->kind == EFF_OP && e->op.state == OP_FAILED &&
+                        str_eq(e->op.why, "the manager's node cannot be made: no room"));
+    }
+    assert_true(told);
+
+    /* a new start tries again at once */
+    w->app.launch_after_ms = w->now + 100 * SECOND;
+    assert_int_equal(run(w, RUN_RUNNING, &start), 0);
+    assert_int_equal(w->app.fails, 0);
+    assert_int_equal(w->app.launch_after_ms, w->now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stop_while_starting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_of_what_does_not_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_manager, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
