@@ -197,6 +197,15 @@ void engine_died(struct engine *g, int64_t now_ms)
     plan_restart(g, now_ms);
 }
 
+static int overlap_failed(struct engine *g, pid_t old, int rc, struct err *e)
+{
+    g->r.pid = old;
+    if (g->r.driver->undo) {
+        g->r.driver->undo(&g->r);
+    }
+    return err_wrap(e, rc, "the new process of %s did not come up", g->r.name);
+}
+
 /* The new process beside the old one; the old one ends when the new one answers. */
 int engine_overlap(struct engine *g, struct err *e)
 {
@@ -204,7 +213,7 @@ int engine_overlap(struct engine *g, struct err *e)
     int fd = -1, old_fd = g->pid_fd;
     int rc = engine_start_process(g, &pid, &fd, e);
     if (rc < 0) {
-        return rc;
+        return overlap_failed(g, old, rc, e);
     }
     g->r.pid = pid;
     int64_t end = clock_mono_ms() + OVERLAP_READY_MS;
@@ -217,8 +226,7 @@ int engine_overlap(struct engine *g, struct err *e)
         (void)kill(-pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         closep(&fd);
-        g->r.pid = old;
-        return err_wrap(e, rc, "the new process of %s did not come up", g->r.name);
+        return overlap_failed(g, old, rc, e);
     }
     err_done(e);
     int longest = g->r.longest_ms + OVERLAP_SPARE_MS; /* nobody waits for the old one: it ends what it has begun */

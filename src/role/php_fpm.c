@@ -30,6 +30,8 @@ struct fpm_state {
     int64_t generation, running_generation; /* of those sockets */
     char bind[16];
     int64_t port;
+    char *former; /* running and its generation before the newest start; NULL = none */
+    int64_t former_generation;
 };
 
 static struct fpm_state *state_of(struct role_engine *r)
@@ -176,6 +178,8 @@ static void fpm_sweep(const struct role_engine *r, int64_t generation)
 static int fpm_command(const struct role_engine *r, struct role_command *ret, struct err *e)
 {
     struct fpm_state *s = r->state;
+    free(s->former);
+    s->former = NULL;
     int rc = fpm_listen(s, e);
     if (rc < 0) {
         return rc;
@@ -183,7 +187,8 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
     if (!r->pid) {
         fpm_sweep(r, s->generation);
     }
-    free(s->running);
+    s->former = s->running;
+    s->former_generation = s->running_generation;
     s->running = xstrdup(s->text);
     s->running_generation = s->generation;
     *ret = (struct role_command){.keep = s->listen_fd};
@@ -195,6 +200,16 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
     ret->env = ret->text[2];
     snprintf(ret->log, sizeof(ret->log), "%.50s-error.log", r->name);
     return 0;
+}
+
+static void fpm_undo(struct role_engine *r)
+{
+    struct fpm_state *s = state_of(r);
+    if (s->former) {
+        free(s->running);
+        s->running = TAKE_PTR(s->former);
+        s->running_generation = s->former_generation;
+    }
 }
 
 /* ---- status ---- */
@@ -342,6 +357,7 @@ static void fpm_forget(struct role_engine *r)
         free(s->listen);
         free(s->text);
         free(s->running);
+        free(s->former);
         free(s);
         r->state = NULL;
     }
@@ -357,6 +373,7 @@ const struct role_driver role_php_fpm = {
     .overlap = true,
     .configure = fpm_configure,
     .command = fpm_command,
+    .undo = fpm_undo,
     .check = fpm_check,
     .busy = fpm_busy,
     .try_version = fpm_try_version,

@@ -59,6 +59,9 @@ struct role_driver {
      * control channel. */
     int (*configure)(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e);
     int (*command)(const struct role_engine *r, struct role_command *ret, struct err *e);
+    /* The process that `command` was asked for, beside a running one, did not come up: the running one goes on.
+     * NULL = nothing to take back. */
+    void (*undo)(struct role_engine *r);
     /* Makes the running engine use the files, without losing a request (<= 15 s); NULL = always restart. */
     int (*reload)(struct role_engine *r, struct err *e);
     /* Healthy now? (<= 1 s) 0, or negative with a reason. */

@@ -506,6 +506,33 @@ static void test_bad_settings(void **state)
     assert_int_equal(apply(w, FPM_A), CHANGE_NONE);
 }
 
+/* A second php-fpm that does not come up is as if it had never been: the first one goes on and is asked. */
+static void test_failed_overlap(void **state)
+{
+    struct world *w = *state;
+    struct err e = {0};
+    _cleanup_free_ char *log = str_printf("%s/backend-a-access.log", w->log);
+    pid_t pid = status_of(w, FPM_A).pid;
+    int before = w->execution_time;
+    enum role_change change = CHANGE_NONE;
+    w->execution_time = 77;
+    _cleanup_json_ json_t *section = section_of(w, FPM_A);
+    assert_int_equal(engine_configure(w->engine[FPM_A], section, &change, &e), 0);
+    assert_int_equal(unlink(log), 0);
+    assert_int_equal(mkdir(log, 0755), 0); /* it was well when the files were checked */
+    assert_true(engine_switch(w->engine[FPM_A], section, change, &e) < 0);
+    print_message("   a php-fpm that does not come up: %s\n", e.message);
+    err_done(&e);
+    if (engine_try(w->engine[FPM_A], 1, &e) < 0) {
+        fail_msg("the old process does not answer: %s", e.message);
+    }
+    assert_int_equal(status_of(w, FPM_A).pid, pid);
+    assert_int_equal(status_of(w, FPM_A).health, HEALTH_OK);
+    assert_int_equal(rmdir(log), 0);
+    w->execution_time = before;
+    (void)apply(w, FPM_A);
+}
+
 static void test_probe(void **state)
 {
     struct world *w = *state;
@@ -693,6 +720,7 @@ static int role_tests(int argc, char **argv)
         cmocka_unit_test(test_killed_fpm),
         cmocka_unit_test(test_killed_web),
         cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_failed_overlap),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_probe_leaves_nothing),
         cmocka_unit_test(test_sessions),
