@@ -15,6 +15,8 @@
 #define CPU_PERIOD_US 100000
 #define USER_DATA_MAX 65536
 
+#define NEW_USER "[0,268435456,SCMP_CMP_MASKED_EQ,268435456]\n" /* CLONE_NEWUSER */
+
 /* Nothing a node needs: loading code into the kernel, the keyrings, tracing across the machine, mounts by
  * the new interface, name spaces below the node's own. */
 static const char seccomp_profile[] = "2\n"
@@ -45,6 +47,8 @@ static const char seccomp_profile[] = "2\n"
                                       "open_tree errno 38\n"
                                       "move_mount errno 38\n"
                                       "mount_setattr errno 38\n"
+                                      "unshare errno 1 " NEW_USER "clone errno 1 " NEW_USER
+                                      "clone3 errno 38\n" /* its flags cannot be seen: libc uses clone then */
                                       "io_uring_setup errno 38\n"
                                       "io_uring_enter errno 38\n"
                                       "io_uring_register errno 38\n";

@@ -177,6 +177,27 @@ static void check_confined(void **state)
     terminate(f, n.id);
 }
 
+/* A name space below the node's own would give its programs powers in the kernel that the node does not have.
+ * Its first program has tried. */
+static void check_no_name_spaces(void **state)
+{
+    struct fixture *f = *state;
+    struct record n;
+
+    create(f, "spaces", 0, &n);
+    _cleanup_free_ char *path = record_path(&f->w.conf, n.id, "console.log");
+    _cleanup_buf_ struct buf said = {0};
+    int64_t deadline = clock_mono_ms() + WAIT_MS;
+    do {
+        buf_reset(&said);
+        (void)poll(NULL, 0, 10);
+    } while ((fs_read(path, 1 << 20, &said, NULL) < 0 || !said.data || !strstr(said.data, "test init runs")) &&
+             clock_mono_ms() < deadline);
+    assert_non_null(said.data);
+    assert_non_null(strstr(said.data, "user name spaces: 0 0 0"));
+    terminate(f, n.id);
+}
+
 /* Two nodes do not share an uid, and the image stays as it is. */
 static void check_separate(void **state)
 {
@@ -639,7 +660,8 @@ static void check_left_says_so(void **state)
 }
 
 static const struct CMUnitTest checks[] = {
-    cmocka_unit_test(check_confined),        cmocka_unit_test(check_separate),
+    cmocka_unit_test(check_confined),        cmocka_unit_test(check_no_name_spaces),
+    cmocka_unit_test(check_separate),
     cmocka_unit_test(check_limits),          cmocka_unit_test(check_disk_limit),
     cmocka_unit_test(check_network),         cmocka_unit_test(check_readoption),
     cmocka_unit_test(check_crash_in_create), cmocka_unit_test(check_crash_in_terminate),
