@@ -33,6 +33,7 @@
     X(NO_CALLERS, "names targets whose firewall does not know the proxy yet (N6)")                           \
     X(STALE_ENTRY, "lists a proxy on its old document (E2)")                                                 \
     X(UNDRAINED, "drops a role while it is named or drains (R2, R3)")                                        \
+    X(DRAINS_NAMED, "drains what an entry is told to name in the same plan (R2)")                            \
     X(DRAIN_FORGOTTEN, "a node that restarts forgets that it drains (R3)")                                   \
     X(DESTROY_NAMED, "destroys a node that a proxy may name (X3)")                                           \
     X(LOST_NOW, "destroys a lost node before its replacement serves (X5)")                                   \

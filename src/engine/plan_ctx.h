@@ -40,6 +40,7 @@ struct ctx {
     /* entries (plan_names.c) */
     struct id_set maybe_entries, new_entries;
     int need[ROLES_MAX];
+    struct id_set named[ROLES_MAX]; /* by what entries are told in this plan (plan_docs.c) */
     /* code and settings (plan_code.c) */
     struct id_set codes;
     int64_t route, probe_op;

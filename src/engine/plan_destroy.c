@@ -27,7 +27,8 @@ static bool is_needed(const struct ctx *c, const struct pn *p)
            maybe_fact_node(c, FACT_PRIMARY, p->n->id);
 }
 
-/* X5: every place of the purpose is filled by a good node; where the surge is used up, one after the other. */
+/* X5: every place of the purpose is filled by a good node that has the role; where the surge is used up, one after the
+ * other. */
 static bool is_replaced(const struct ctx *c, int purpose)
 {
     if (c->place.create[purpose] > 0 && place_room(c->s, purpose, c->now) > 0) {
@@ -35,7 +36,8 @@ static bool is_replaced(const struct ctx *c, int purpose)
     }
     for (int i = 0; i < c->n; i++) {
         const struct pn *p = &c->x[i];
-        if (p->kept && p->n->role == purpose && (p->rank != RANK_GOOD || !is_settled(p))) {
+        bool serves = p->rank == RANK_GOOD && is_settled(p) && doc_serves(&p->a->r.applied, purpose);
+        if (p->kept && p->n->role == purpose && !serves) {
             return false;
         }
     }

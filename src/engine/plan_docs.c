@@ -18,8 +18,8 @@ static void leave_role(const struct ctx *c, const struct pn *p, int role, struct
     uint64_t bit = 1ull << role;
     bool entry = role == c->entry, target = c->targets & bit;
     if (entry || target) {
-        bool needed =
-            entry ? !can_unentry(c, p->n->id) : anyone_may_name(c, p, role) && !bug(UNDRAINED); /* R2 */
+        bool named = anyone_may_name(c, p, role) || set_has(&c->named[role], p->n->id);
+        bool needed = entry ? !can_unentry(c, p->n->id) : named && !bug(UNDRAINED); /* R2 */
         if (needed) {
             d->roles |= bit;
         } else if (!has_drained(p, role) && !bug(UNDRAINED)) {
@@ -212,8 +212,27 @@ static void wanted_doc(const struct ctx *c, int i, struct doc *d)
     choose_callers(c, d);
 }
 
+/* R2: what the entries are told to name now is no target that may drain now. */
+static void read_names(struct ctx *c)
+{
+    for (int i = 0; i < c->n && c->entry >= 0 && !bug(DRAINS_NAMED); i++) {
+        const struct pn *p = &c->x[i];
+        struct doc d = {.roles = 1ull << c->entry};
+        if (!p->hears || !((p->wanted >> c->entry & 1) || may_have(p, c->entry))) {
+            continue;
+        }
+        choose_entry(c, p, &d);
+        for (int r = 0; r < c->t->n_roles; r++) {
+            for (int64_t k = 0; k < d.names[r].n; k++) {
+                set_add(&c->named[r], d.names[r].id[k]);
+            }
+        }
+    }
+}
+
 void plan_docs(struct ctx *c)
 {
+    read_names(c);
     for (int i = 0; i < c->n; i++) {
         if (c->x[i].hears) {
             struct doc *d = xcalloc(1, sizeof *d);

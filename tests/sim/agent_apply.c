@@ -166,6 +166,7 @@ static void end_apply(struct world *w, struct event *e)
         v->refused = *d;
         v->refusals += own; /* L3: bad content is not a bad node */
         w->refused_docs++;
+        SEEN(w, REFUSED);
         SAY(w, "node %lld refuses %lld: %s", (long long)v->node, (long long)e->y, why);
     } else {
         v->refused_seq = 0;

@@ -95,16 +95,15 @@ static void check_names(struct world *w, int k)
 static int capacity(struct world *w, int k, int role, bool nominal)
 {
     const struct service *s = &w->db.s[k];
+    const struct id_set *listed = &s->facts[FACT_ENTRIES].v.ids;
     int entry = type_entry(s->type);
     bool reached[VMS_MAX] = {false};
     int n = 0;
-    for (int64_t i = 0; i < s->facts[FACT_ENTRIES].v.ids.n; i++) {
-        const struct vm *p = vm_of(w, s->facts[FACT_ENTRIES].v.ids.id[i]);
-        if (!p || !doc_has(&p->applied, entry)) {
-            continue;
-        }
-        bool works = vm_works(p) && p->health[entry] == HEALTH_OK;
-        if (!works && !(nominal && young(w, p))) {
+    for (int i = 1; i <= w->n_vms; i++) {
+        const struct vm *p = w->vm[i];
+        bool serves = vm_works(p) && p->health[entry] == HEALTH_OK && set_has(listed, p->node) &&
+                      vm_of(w, p->node) == p;
+        if (p->svc != k || !doc_has(&p->applied, entry) || !(serves || (nominal && young(w, p)))) {
             continue;
         }
         for (int64_t j = 0; j < p->applied.names[role].n; j++) {
@@ -220,8 +219,9 @@ static bool may_be_lost(struct world *w, const struct node *n, const struct vm *
 {
     struct vm *m = vm_of(w, w->db.app.manager_node);
     bool unheard = w->now - n->heard_ms > LOST_AFTER_MS;
-    return !vm_works(v) || young(w, v) || !m || is_cut(w, v->id, m->id) || unheard || !node_alive(n) ||
-           w->now - w->dir_up_ms < DETECT_MS || w->now - w->reconciled_ms < DETECT_MS;
+    return !vm_works(v) || young(w, v) || !m || was_cut(w, v->id, m->id) || unheard || !node_alive(n) ||
+           w->now - w->dir_up_ms < DETECT_MS || w->now - w->reconciled_ms < DETECT_MS ||
+           (w->silent_until != 0 && w->now - w->silent_until < DETECT_MS);
 }
 
 void check_publish(struct world *w, int svc, enum fact_id fact, const struct fact_value *v)
@@ -388,6 +388,9 @@ static void note_quiet(struct world *w)
 
 void check_slow(struct world *w)
 {
+    if (w->db.purse.broke_ms != 0) {
+        w->seen[SEEN_BROKE] = 1;
+    }
     note_quiet(w);
     check_hours(w);
     check_leaks(w);

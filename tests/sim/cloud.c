@@ -42,6 +42,7 @@ struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc)
         bad(w, "machine storm");
         return w->vm[w->n_vms];
     }
+    w->seen[SEEN_TWIN] += by_token(w, token) != NULL;
     v = xcalloc(1, sizeof *v);
     v->id = ++w->n_vms;
     w->vm[v->id] = v;
@@ -62,8 +63,10 @@ struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc)
     if (w->boot_ms > 0) {
         (void)at(w, w->boot_ms, boot, v->id, v->gen);
     } else if (w->boot_ms < 0 || x < w->pf.boot_bad * 2 / 5) {
+        SEEN(w, BOOT_NEVER);
         SAY(w, "machine %d will never boot", v->id);
     } else {
+        w->seen[SEEN_BOOT_LATE] += x < w->pf.boot_bad;
         int64_t ms =
             x < w->pf.boot_bad ? between(w, 100 * SECOND, 300 * SECOND) : between(w, 2 * SECOND, 20 * SECOND);
         (void)at(w, ms, boot, v->id, v->gen);
@@ -125,30 +128,59 @@ static void say_scripted(struct world *w, int svc, const struct node *n)
     }
 }
 
+#define MUTE 1 /* nobody learns the outcome, not even that it is unknown */
+
+static void note_result(struct world *w, int64_t seen[CLOUD_RESULTS], int result)
+{
+    if (result == MUTE) {
+        SEEN(w, CLOUD_MUTE);
+    } else {
+        seen[CLOUD_INDEX(result)]++;
+    }
+}
+
 static void do_create(struct world *w, int svc, const struct node *n)
 {
     static const struct {
         int result;
         int makes; /* 0 no, 1 now, 2 later */
-    } wrong[] = {{CLOUD_RETRY, 0},    {CLOUD_RETRY, 0},       {CLOUD_THROTTLED, 0}, {CLOUD_CONFLICT, 0},
-                 {CLOUD_CAPACITY, 0}, {CLOUD_QUOTA, 0},       {CLOUD_PERMANENT, 0}, {CLOUD_AUTH, 0},
-                 {CLOUD_INVALID, 0},  {CLOUD_UNSUPPORTED, 0}, {CLOUD_UNKNOWN, 0},   {CLOUD_UNKNOWN, 1},
-                 {CLOUD_UNKNOWN, 1},  {CLOUD_UNKNOWN, 2},     {CLOUD_UNKNOWN, 2}};
+    } wrong[] = {{CLOUD_RETRY, 0},
+                 {CLOUD_RETRY, 0},
+                 {CLOUD_THROTTLED, 0},
+                 {CLOUD_CONFLICT, 0},
+                 {CLOUD_CAPACITY, 0},
+                 {CLOUD_QUOTA, 0},
+                 {CLOUD_PERMANENT, 0},
+                 {CLOUD_AUTH, 0},
+                 {CLOUD_INVALID, 0},
+                 {CLOUD_NOTFOUND, 0},
+                 {CLOUD_UNSUPPORTED, 0},
+                 {CLOUD_UNKNOWN, 0},
+                 {CLOUD_UNKNOWN, 1},
+                 {CLOUD_UNKNOWN, 1},
+                 {CLOUD_UNKNOWN, 2},
+                 {CLOUD_UNKNOWN, 2},
+                 {MUTE, 0},
+                 {MUTE, 1}};
     int64_t ms = between(w, 500, 6 * SECOND);
     if (w->n_cloud_says > 0) {
         say_scripted(w, svc, n);
         return;
     }
     if (!chance(w, w->pf.cloud_bad)) {
+        note_result(w, w->seen_create, CLOUD_OK);
         make_later(w, ms, n, svc, true);
         return;
     }
     int k = rnd(w, (int)ARRAY_LEN(wrong));
-    struct cloud_outcome o = {.step = STEP_CREATE, .result = wrong[k].result, .why = "simulated refusal"};
+    note_result(w, w->seen_create, wrong[k].result);
     if (wrong[k].makes) {
         make_later(w, wrong[k].makes == 1 ? ms : between(w, 30 * SECOND, 100 * SECOND), n, svc, false);
     }
-    reply(w, ms + 100, svc, n->id, w->dir_inc, &o);
+    if (wrong[k].result != MUTE) {
+        struct cloud_outcome o = {.step = STEP_CREATE, .result = wrong[k].result, .why = "simulated refusal"};
+        reply(w, ms + 100, svc, n->id, w->dir_inc, &o);
+    }
 }
 
 static void killed(struct world *w, struct event *e)
@@ -177,6 +209,29 @@ void cloud_kill(struct world *w, int vm)
     }
 }
 
+/* The other calls fail in all ways, too; an end of a machine may have begun all the same. */
+static void do_wrongly(struct world *w, int svc, const struct cloud_task *t, const struct node *n)
+{
+    static const int results[] = {
+        CLOUD_RETRY, CLOUD_THROTTLED, CLOUD_CONFLICT, CLOUD_CAPACITY,    CLOUD_QUOTA, CLOUD_PERMANENT,
+        CLOUD_AUTH,  CLOUD_INVALID,   CLOUD_UNKNOWN,  CLOUD_UNSUPPORTED, MUTE};
+    struct cloud_outcome o = {.step = t->step, .result = results[rnd(w, (int)ARRAY_LEN(results))]};
+    struct vm *v = w->vm[vm_from_cloud_id(n->cloud_id)];
+    if (t->step == STEP_TERMINATE && rnd(w, 2)) {
+        cloud_kill(w, v->id);
+    } else if (t->step == STEP_POLL && v->exists && !v->doubted &&
+               rnd(w, 2)) { /* X6: said once it does not count */
+        v->doubted = true;
+        SEEN(w, CLOUD_DOUBTS);
+        o.result = CLOUD_OK;
+        o.gone = true;
+    }
+    note_result(w, w->seen_other, o.result);
+    if (o.result != MUTE) {
+        reply(w, between(w, 200, 2 * SECOND), svc, t->node, w->dir_inc, &o);
+    }
+}
+
 void cloud_do(struct world *w, int svc, const struct cloud_task *t)
 {
     struct node *n = svc < 0 ? app_node(&w->db.app, t->node) : service_node(&w->db.s[svc], t->node);
@@ -186,10 +241,8 @@ void cloud_do(struct world *w, int svc, const struct cloud_task *t)
         do_create(w, svc, n);
         return;
     }
-    int64_t ms = between(w, 200, 2 * SECOND);
     if (chance(w, w->pf.cloud_bad)) {
-        o.result = CLOUD_RETRY;
-        reply(w, ms, svc, t->node, w->dir_inc, &o);
+        do_wrongly(w, svc, t, n);
         return;
     }
     switch (t->step) {
@@ -208,5 +261,6 @@ void cloud_do(struct world *w, int svc, const struct cloud_task *t)
     default:
         cloud_kill(w, vm_from_cloud_id(n->cloud_id));
     }
-    reply(w, ms, svc, t->node, w->dir_inc, &o);
+    note_result(w, w->seen_other, o.result);
+    reply(w, between(w, 200, 2 * SECOND), svc, t->node, w->dir_inc, &o);
 }

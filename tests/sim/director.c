@@ -399,6 +399,7 @@ void dir_crash(struct world *w, int64_t ms)
     if (w->dir_down) {
         return;
     }
+    SEEN(w, DIRECTOR_DOWN);
     w->dir_down = true;
     w->dir_inc++;
     SAY(w, "director is down for %lld ms", (long long)ms);
@@ -434,6 +435,7 @@ static void forget_younger(struct world *w)
 void dir_restore(struct world *w)
 {
     fault(w);
+    SEEN(w, RESTORED);
     SAY(w, "FAULT restore: the director is set back by %lld s", (long long)(w->now - w->backup_ms) / 1000);
     int64_t incarnation = w->db.app.incarnation, next_id = w->db.next_id;
     w->db = w->backup;

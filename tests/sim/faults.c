@@ -25,6 +25,7 @@ void vm_mark_fault(struct world *w, struct vm *v)
 void vm_die(struct world *w, struct vm *v, enum killed why)
 {
     if (why == BY_FAULT) {
+        SEEN(w, DIED);
         vm_mark_fault(w, v);
     }
     v->kill_excused = w->now - v->fault_ms < DETECT_MS || v->hung;
@@ -48,6 +49,7 @@ static void hang_ends(struct world *w, struct event *e)
 
 void vm_hang(struct world *w, struct vm *v, int64_t ms)
 {
+    SEEN(w, HUNG);
     vm_mark_fault(w, v);
     v->hung = true;
     (void)at(w, ms, hang_ends, v->id, v->gen);
@@ -87,6 +89,7 @@ void vm_crash(struct world *w, struct vm *v, int role, bool loop)
         data = data || (doc_has(&v->applied, r) && (t->roles[r].flags & ROLE_STATEFUL));
     }
     v->crashloop = v->crashloop || (loop && !data);
+    w->seen[v->crashloop ? SEEN_CRASHED_FOR_GOOD : SEEN_CRASHED]++;
     v->synced = v->synced && !(t->roles[role].flags & ROLE_PAIR);
     at(w, between(w, SECOND, 10 * SECOND), restart_role, v->id, v->gen)->x = role;
 }
@@ -114,6 +117,7 @@ static void boot_again(struct world *w, struct event *e)
 
 void vm_reboot(struct world *w, struct vm *v, int64_t ms)
 {
+    SEEN(w, REBOOTED);
     vm_mark_fault(w, v);
     v->run = v->hung = false;
     v->rebooting = true;
@@ -192,6 +196,7 @@ static void fault_of_manager(struct world *w, int kind)
         if (w->mgr[m->id]) {
             SAY(w, "the manager process on machine %d hangs for good", m->id);
             w->mgr[m->id]->dead = true;
+            SEEN(w, MANAGER_DEAD);
         }
         break;
     case 2:
@@ -205,6 +210,18 @@ static void fault_of_manager(struct world *w, int kind)
         break;
     default:
         cut_all(w, m->id, between(w, 10 * SECOND, 300 * SECOND));
+    }
+}
+
+/* No manager hears any node, whatever it is; half the time it has just started. */
+static void silence(struct world *w)
+{
+    const struct vm *m = vm_of(w, w->db.app.manager_node);
+    SEEN(w, SILENCE);
+    SAY(w, "FAULT silence");
+    w->silent_until = w->now + between(w, 30 * SECOND, 600 * SECOND);
+    if (m && rnd(w, 2)) {
+        mgr_restart(w, m->id);
     }
 }
 
@@ -230,7 +247,7 @@ void fault_step(struct world *w, struct event *e)
         dir_restore(w);
         return;
     }
-    int k = rnd(w, 18);
+    int k = rnd(w, 19);
     struct vm *v = any_running(w, false);
     if (k < 6) {
         SAY(w, "FAULT manager %d", k);
@@ -238,6 +255,8 @@ void fault_step(struct world *w, struct event *e)
     } else if (k == 6) {
         SAY(w, "FAULT director");
         dir_crash(w, between(w, 3 * SECOND, 90 * SECOND));
+    } else if (k == 18) {
+        silence(w);
     } else if (v && k == 7) {
         cut(w, v->manager, v->id, between(w, 10 * SECOND, 500 * SECOND));
     } else if (v && k == 8) {
@@ -264,7 +283,7 @@ void faults_stop(struct world *w, struct event *e)
     struct profile *p = &w->pf;
     p->loss = p->dup = p->late = p->cloud_bad = p->boot_bad = p->refuse = 0;
     p->one_late = false;
-    w->n_cuts = 0;
+    cuts_end(w);
     for (int i = 1; i <= w->n_vms; i++) {
         struct vm *v = w->vm[i];
         if (w->mgr[i] && w->mgr[i]->lying) {

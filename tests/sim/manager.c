@@ -103,6 +103,7 @@ void mgr_start(struct world *w, int vm)
 void mgr_restart(struct world *w, int vm)
 {
     if (process_runs(w, vm)) {
+        SEEN(w, MANAGER_RESTARTED);
         SAY(w, "the manager process on machine %d restarts", vm);
         mgr_start(w, vm);
     }
@@ -233,6 +234,7 @@ static void repeat_destroys(struct world *w, struct mgr *m, int k)
 static void lie(struct world *w, struct mgr *m, int k)
 {
     struct service *v = &m->view[k];
+    SEEN(w, MANAGER_LIED);
     struct call c;
     memset(&c, 0, sizeof c);
     c.svc = k;

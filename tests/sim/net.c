@@ -5,22 +5,32 @@
 
 #include "sim.h"
 
-bool is_cut(const struct world *w, int a, int b)
+static bool cut_since(const struct world *w, int a, int b, int64_t since)
 {
     for (int i = 0; i < w->n_cuts; i++) {
         bool here = (w->cut[i].a == a && w->cut[i].b == b) || (w->cut[i].a == b && w->cut[i].b == a);
-        if (here && w->cut[i].until > w->now) {
+        if (here && w->cut[i].until > since) {
             return true;
         }
     }
     return false;
 }
 
+bool is_cut(const struct world *w, int a, int b)
+{
+    return cut_since(w, a, b, w->now);
+}
+
+bool was_cut(const struct world *w, int a, int b)
+{
+    return cut_since(w, a, b, w->now - DETECT_MS);
+}
+
 void cut(struct world *w, int a, int b, int64_t ms)
 {
     int n = 0;
     for (int i = 0; i < w->n_cuts; i++) {
-        if (w->cut[i].until > w->now) {
+        if (w->cut[i].until > w->now - DETECT_MS) {
             w->cut[n++] = w->cut[i];
         }
     }
@@ -31,6 +41,15 @@ void cut(struct world *w, int a, int b, int64_t ms)
         w->cut[n].until = w->now + ms;
         w->n_cuts++;
     }
+    SEEN(w, CUT);
+}
+
+void cuts_end(struct world *w)
+{
+    for (int i = 0; i < w->n_cuts; i++) {
+        w->cut[i].until = w->cut[i].until > w->now ? w->now : w->cut[i].until;
+    }
+    w->silent_until = w->silent_until > w->now ? w->now : w->silent_until;
 }
 
 /* The "nasty" profile: once for each kind of message, one is late beyond the next decision. */
@@ -46,7 +65,11 @@ static bool is_the_late_one(struct world *w, enum msg_kind kind)
 void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struct world *, struct event *),
          int a, int b, int64_t x, const void *payload, size_t size)
 {
-    if (is_cut(w, from, to) || chance(w, w->pf.loss)) {
+    if (is_cut(w, from, to) || (kind == MSG_REPORT && w->now < w->silent_until)) {
+        return;
+    }
+    if (chance(w, w->pf.loss)) {
+        SEEN(w, MSG_LOST);
         return;
     }
     const struct message m = {kind, from, to, fn, a, b, x, payload, payload ? size : 0};
@@ -54,10 +77,12 @@ void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struc
         return;
     }
     int copies = chance(w, w->pf.dup) ? 2 : 1;
+    w->seen[SEEN_MSG_DOUBLED] += copies > 1;
     for (int i = 0; i < copies; i++) {
         int64_t delay = between(w, 20, 400);
         if (chance(w, w->pf.late)) {
             delay = between(w, SECOND, MSG_LATE_MAX);
+            SEEN(w, MSG_LATE);
         } else if (is_the_late_one(w, kind)) {
             delay = between(w, 3 * SECOND, 60 * SECOND);
         }

@@ -221,6 +221,110 @@ static void unheard_backend(struct world *w)
     EXPECT(w, !set_has(&unheard->staged, 2));
 }
 
+/* A target takes long to take up its role. */
+static void slow_target(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0);
+    ask_counts(w, 1, 1, 2);
+    UNTIL(w, 60, living(w, 0, BACKEND) == 2 && newest(w, BACKEND));
+    struct vm *fresh = newest(w, BACKEND);
+    fresh->apply_ms = 20 * SECOND;
+    UNTIL_HOLDING(w, 200, names(proxy, BACKEND, fresh),
+                  !names(proxy, BACKEND, fresh) || serves(fresh, BACKEND));
+}
+
+/* A second proxy comes, and those it is to name are long in letting it in. */
+static void slow_firewall(struct world *w)
+{
+    struct vm *backend = nth(w, BACKEND, 0);
+    backend->apply_ms = nth(w, WEB, 0)->apply_ms = 20 * SECOND;
+    ask_counts(w, 2, 1, 1);
+    UNTIL(w, 60, living(w, 0, PROXY) == 2 && newest(w, PROXY));
+    struct vm *fresh = newest(w, PROXY);
+    UNTIL_HOLDING(w, 300, listed(w, fresh),
+                  !names(fresh, BACKEND, backend) || set_has(&backend->applied.callers, fresh->node));
+}
+
+/* A backend is to go, and the proxy is long in hearing of it. */
+static void slow_unnaming(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0), *leaving = nth(w, BACKEND, 1);
+    proxy->apply_ms = 20 * SECOND;
+    ask_counts(w, 1, 0, 1);
+    UNTIL_HOLDING(w, 200, !leaving->exists, !names(proxy, BACKEND, leaving) || serves(leaving, BACKEND));
+}
+
+/* One of two backends is long in getting a new version. */
+static void slow_staging(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0), *slow = nth(w, BACKEND, 1);
+    slow->apply_ms = 30 * SECOND;
+    ask_code(w, 2, true);
+    UNTIL_HOLDING(w, 300, w->ended[FACET_CODE].state == OP_DONE,
+                  set_has(&slow->staged, proxy->applied.route) && proxy->applied.names[BACKEND].n == 2);
+}
+
+/* Both observers have lost a backend that works; what replaces it takes long to boot. */
+static void slow_replacement(struct world *w)
+{
+    struct vm *lost = nth(w, BACKEND, 1);
+    w->boot_ms = 60 * SECOND;
+    cut(w, lost->id, manager_vm(w)->id, 250 * SECOND);
+    cut(w, lost->id, DIRECTOR, 250 * SECOND);
+    UNTIL(w, 60, living(w, 0, BACKEND) == 3 && newest(w, BACKEND));
+    struct vm *fresh = newest(w, BACKEND);
+    fresh->apply_ms = 20 * SECOND;
+    UNTIL_HOLDING(w, 150, serves(fresh, BACKEND), status_of(w, lost) == NODE_UP);
+    UNTIL(w, 100, !lost->exists);
+}
+
+/* The primary's node is to go; nobody reaches it, so that nobody is in step. */
+static void unreachable_primary(struct world *w)
+{
+    const struct fact *primary = &w->db.s[0].facts[FACT_PRIMARY];
+    die(w, nth(w, PROXY, 0));
+    UNTIL(w, 300, unconverged(w) == NULL && rec_find(w, primary->v.node)->role != PROXY);
+    RUN(w, 30);
+    struct vm *leaving = vm_of(w, primary->v.node);
+    bool web = rec_find(w, leaving->node)->role == WEB;
+    for (int i = 1; i <= w->n_vms; i++) {
+        if (i != leaving->id && w->vm[i]->svc == 0) {
+            cut(w, i, leaving->id, 60 * SECOND);
+        }
+    }
+    RUN(w, 10);
+    ask_counts(w, 1, web ? 0 : 1, web ? 1 : 0);
+    HOLDS(w, 45, primary->v.node == leaving->node && serves(leaving, SESSIONS));
+    UNTIL(w, 200, !leaving->exists);
+}
+
+/* The primary's node hangs for good. */
+static void lost_primary(struct world *w)
+{
+    const struct fact *primary = &w->db.s[0].facts[FACT_PRIMARY];
+    struct vm *lost = vm_of(w, primary->v.node);
+    hang(w, lost, 3600);
+    UNTIL_HOLDING(w, 300, !lost->exists, primary->v.node != lost->node || status_of(w, lost) == NODE_UP);
+    EXPECT(w, primary->v.node != lost->node);
+}
+
+/* The better of two web servers falls over at the very moment when the other one, not wanted any more, is to drain. */
+static void needed_again(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0), *good = nth(w, WEB, 0), *surplus = nth(w, WEB, 1);
+    struct gate *p = gate_close(w, MSG_REPORT, proxy->id, ANY, NULL);
+    ask_counts(w, 1, 1, 1);
+    UNTIL(w, 30, !names(proxy, WEB, surplus));
+    struct gate *g = gate_close(w, MSG_REPORT, good->id, ANY, NULL);
+    crash(w, good, WEB, true);
+    UNTIL(w, 5, g->hits > 0 && !proxy->busy);
+    RUN(w, 1);
+    gate_open(w, g); /* the manager hears of both at once */
+    gate_open(w, p);
+    UNTIL_HOLDING(w, 20, names(proxy, WEB, surplus), surplus->applied.drain == 0);
+    HOLDS(w, 60, names(proxy, WEB, surplus) && surplus->applied.drain == 0);
+}
+
 const struct scenario scen_entries[] = {
     {.name = "stale-proxy",
      .hole = "1: a proxy back from the dead is listed on its old document",
@@ -313,5 +417,61 @@ const struct scenario scen_entries[] = {
      .counts = {{1, 0, 1}},
      .bugs = CATCHES(BUG(KEEP_BLIND)),
      .play = unheard_backend},
+    {.name = "slow-target",
+     .hole = "a target is named before it has the role",
+     .rule = "N1 F7",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(NAME_UNAPPLIED)),
+     .play = slow_target},
+    {.name = "slow-firewall",
+     .hole = "a target is named that does not let the proxy in yet",
+     .rule = "N6",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(NO_CALLERS)),
+     .play = slow_firewall},
+    {.name = "slow-unnaming",
+     .hole = "a role goes while a proxy names it",
+     .rule = "R2 R3",
+     .services = "php",
+     .counts = {{1, 0, 2}},
+     .bugs = CATCHES(BUG(UNDRAINED)),
+     .play = slow_unnaming},
+    {.name = "slow-staging",
+     .hole = "a version is routed to before all have it, or dropped while it is routed to",
+     .rule = "A1 A3 A5",
+     .services = "php",
+     .counts = {{1, 1, 2}},
+     .bugs = CATCHES(BUG(FLIP_UNSTAGED), BUG(DROP_EARLY)),
+     .play = slow_staging},
+    {.name = "slow-replacement",
+     .hole = "a lost node that serves is destroyed before its replacement serves",
+     .rule = "X5 N8",
+     .services = "php",
+     .counts = {{1, 1, 2}},
+     .bugs = CATCHES(BUG(LOST_NOW)),
+     .play = slow_replacement},
+    {.name = "unreachable-primary",
+     .hole = "the sessions are handed to a replica that is not in step",
+     .rule = "Z3 Z4",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(PRIMARY_HASTY)),
+     .play = unreachable_primary},
+    {.name = "lost-primary",
+     .hole = "a lost primary is destroyed before another one is published",
+     .rule = "Z6 Z5",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(PRIMARY_STUCK)),
+     .play = lost_primary},
+    {.name = "needed-again",
+     .hole = "a target is told to drain when an entry is told to name it",
+     .rule = "R2 N2",
+     .services = "php",
+     .counts = {{1, 2, 1}},
+     .bugs = CATCHES(BUG(DRAINS_NAMED)),
+     .play = needed_again},
     {0},
 };

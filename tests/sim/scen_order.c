@@ -185,6 +185,61 @@ static void unheard_master(struct world *w)
     HOLDS(w, 220, master->exists && w->db.s[0].facts[FACT_MASTER].v.node == master->node);
 }
 
+static bool still_names_one(const struct world *w, const struct message *m)
+{
+    const struct report_msg *r = m->payload;
+    return r->r.applied.names[BACKEND].n == 1;
+}
+
+/* A report of the proxy arrives after later ones; those after it are held up. */
+static void old_report(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0);
+    w->boot_ms = 5 * SECOND;
+    struct gate *old = gate_close(w, MSG_REPORT, proxy->id, ANY, still_names_one);
+    ask_counts(w, 1, 1, 2);
+    UNTIL(w, 20, old->hits > 0);
+    gate_let_pass(old);
+    UNTIL(w, 60, w->ended[FACET_COUNTS].state == OP_DONE);
+    struct vm *second = newest(w, BACKEND);
+    RUN(w, 10);
+    struct gate *later = gate_close(w, MSG_REPORT, proxy->id, ANY, NULL);
+    RUN(w, 1); /* what is on its way arrives */
+    struct gate *views = gate_close(w, MSG_VIEW, DIRECTOR, ANY, NULL);
+    ask_counts(w, 1, 1, 1);
+    RUN(w, 1);
+    gate_open(w, old); /* the manager hears both at once */
+    gate_open(w, views);
+    HOLDS(w, 25, serves(second, BACKEND)); /* until the proxy has said that it does not name it */
+    gate_open(w, later);
+    UNTIL(w, 200, !second->exists);
+}
+
+/* A manager has just started, and one of two backends has not reported to it yet. */
+static void unheard_yet(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0), *unheard = nth(w, BACKEND, 1);
+    struct gate *g = gate_close(w, MSG_REPORT, unheard->id, ANY, NULL);
+    mgr_restart(w, manager_vm(w)->id);
+    HOLDS(w, 25, names(proxy, BACKEND, unheard));
+    gate_lose(w, g);
+    HOLDS(w, 25, names(proxy, BACKEND, unheard));
+}
+
+/* A master is lost; its replacement is there before the director has taken the old one away. */
+static void moving_master(struct world *w)
+{
+    struct vm *old = nth(w, SCRIPT_MASTER, 0);
+    const struct fact *master = &w->db.s[0].facts[FACT_MASTER];
+    w->boot_ms = 5 * SECOND;
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_destroy);
+    hang(w, old, 3600);
+    UNTIL(w, 100, g->hits > 0);
+    HOLDS(w, 30, master->v.node == old->node);
+    gate_open(w, g);
+    UNTIL(w, 100, master->v.node != old->node && master->v.node != 0);
+}
+
 const struct scenario scen_order[] = {
     {.name = "late-destroy",
      .hole = "3: a late destroy of a booting node hits it when it is named",
@@ -263,5 +318,26 @@ const struct scenario scen_order[] = {
      .counts = {{1, 1}},
      .bugs = CATCHES(BUG(ONE_OBSERVER)),
      .play = unheard_master},
+    {.name = "old-report",
+     .hole = "a report is believed that is older than others",
+     .rule = "F5",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(OLD_REPORTS)),
+     .play = old_report},
+    {.name = "unheard-yet",
+     .hole = "a manager that has just started decides before all have reported",
+     .rule = "W1",
+     .services = "php",
+     .counts = {{1, 1, 2}},
+     .bugs = CATCHES(BUG(NO_WARMUP)),
+     .play = unheard_yet},
+    {.name = "moving-master",
+     .hole = "the master moves before the old one is being taken away",
+     .rule = "K6",
+     .services = "script",
+     .counts = {{1, 1}},
+     .bugs = CATCHES(BUG(MASTER_MOVES)),
+     .play = moving_master},
     {0},
 };

@@ -66,7 +66,7 @@ static bool run(struct world *w, const struct scenario *sc, int bug, int seed, b
     }
     script_done(w);
     w->boot_ms = w->n_cloud_says = 0;
-    w->n_cuts = 0;
+    cuts_end(w);
     w->faults_over = true;
     w->faults_end = w->now;
     world_run(w);
@@ -120,6 +120,27 @@ static int run_scenario(struct world *w, const struct scenario *sc, const char *
     return wrong;
 }
 
+/* Every mistake of engine/bug.h has a scenario that is to catch it. */
+static int check_bugs(void)
+{
+    int wrong = 0;
+    for (int b = 0; b < BUG_MAX; b++) {
+        bool found = false;
+        for (size_t t = 0; t < ARRAY_LEN(themes); t++) {
+            for (const struct scenario *sc = themes[t]; sc->name; sc++) {
+                for (size_t i = 0; i < ARRAY_LEN(sc->bugs); i++) {
+                    found = found || sc->bugs[i] == b + 1;
+                }
+            }
+        }
+        if (!found) {
+            printf("NO SCENARIO for %s: %s\n", bugs[b].name, bugs[b].what);
+            wrong++;
+        }
+    }
+    return wrong;
+}
+
 int scenarios_run(const char *name, const char *bug, int start, int seeds, bool trace)
 {
     struct world *w = xmalloc(sizeof *w);
@@ -131,6 +152,9 @@ int scenarios_run(const char *name, const char *bug, int start, int seeds, bool 
                 n++;
             }
         }
+    }
+    if (str_eq(name, "all") && !bug) {
+        wrong += check_bugs();
     }
     printf("%d scenarios, %d runs went wrong\n", n, wrong);
     free(w);

@@ -44,7 +44,7 @@ struct vm {
     int id, svc; /* svc -1: a manager's node */
     int64_t node;
     char token[TOKEN_MAX];
-    bool exists, run, hung, kill_excused, rebooting, crashloop;
+    bool exists, run, hung, doubted, kill_excused, rebooting, crashloop;
     enum killed killed;
     int64_t born_ms, fault_ms, quiet_ms;
     int64_t had_ms[ROLES_MAX];   /* role was healthy until then */
@@ -151,6 +151,40 @@ struct svc_truth { /* what really is, by service */
     int64_t asked_ms;
 };
 
+/* What has happened in a world: a run of many seeds that lacks one of these proves less than it seems to. */
+#define SEEN_TABLE(X)                                                                                        \
+    X(MSG_LOST, "messages lost")                                                                             \
+    X(MSG_LATE, "late")                                                                                      \
+    X(MSG_DOUBLED, "doubled")                                                                                \
+    X(CUT, "cuts")                                                                                           \
+    X(SILENCE, "all reports withheld")                                                                       \
+    X(DIED, "nodes died")                                                                                    \
+    X(HUNG, "hung")                                                                                          \
+    X(CRASHED, "crashed")                                                                                    \
+    X(CRASHED_FOR_GOOD, "crashed for good")                                                                  \
+    X(REBOOTED, "rebooted")                                                                                  \
+    X(BOOT_LATE, "booted late")                                                                              \
+    X(BOOT_NEVER, "never booted")                                                                            \
+    X(REFUSED, "documents refused")                                                                          \
+    X(MANAGER_RESTARTED, "managers restarted")                                                               \
+    X(MANAGER_DEAD, "managers hung for good")                                                                         \
+    X(MANAGER_LIED, "lied")                                                                                  \
+    X(DIRECTOR_DOWN, "director restarted")                                                                   \
+    X(RESTORED, "set back")                                                                                  \
+    X(BROKE, "out of credit")                                                                                \
+    X(CLOUD_MUTE, "cloud calls never answered")                                                              \
+    X(CLOUD_DOUBTS, "living machine once called gone")                                                       \
+    X(TWIN, "machines of one token")
+enum seen {
+#define X(sym, what) SEEN_##sym,
+    SEEN_TABLE(X)
+#undef X
+        SEEN_MAX
+};
+#define SEEN(w, sym) ((w)->seen[SEEN_##sym]++)
+#define CLOUD_RESULTS 12
+#define CLOUD_INDEX(result) ((result) == CLOUD_OK ? 0 : -(result)-2000)
+
 struct profile { /* probabilities in 1/1000 */
     int loss, dup, late, cloud_bad, boot_bad, refuse, fault_every_s;
     bool idempotent_cloud,
@@ -205,6 +239,9 @@ struct world {
     int n_cloud_says;
     struct op ended[FACET_MAX]; /* the last one of each facet */
     int64_t refused_docs;
+    int64_t seen[SEEN_MAX], seen_create[CLOUD_RESULTS],
+        seen_other[CLOUD_RESULTS];         /* cloud calls by outcome */
+    int64_t silent_until;                  /* no report of any node arrives */
     int64_t creates, destroys, bootstraps; /* accepted by the director, seen on machines */
     bool late_done[8];
     int n_started;
@@ -255,6 +292,8 @@ void msg(struct world *w, enum msg_kind kind, int from, int to, void (*fn)(struc
          int a, int b, int64_t x, const void *payload, size_t size);
 void cut(struct world *w, int a, int b, int64_t ms);
 bool is_cut(const struct world *w, int a, int b);
+bool was_cut(const struct world *w, int a, int b); /* also so lately that a planner may go by it */
+void cuts_end(struct world *w);
 
 /* ---- cloud.c ---- */
 void cloud_do(struct world *w, int svc, const struct cloud_task *t);
