@@ -1,5 +1,7 @@
 #include "cli/doctor.h"
 
+#define DOCTOR_COLUMN 14
+
 static const char *const finding_level_table[FINDING_MAX] = {
     [FINDING_OK] = "ok", [FINDING_WARN] = "warning", [FINDING_BAD] = "bad"};
 STR_TABLE_DEFINE(finding_level, enum finding_level, FINDING_MAX);
@@ -11,19 +13,45 @@ void finding_set(struct finding *f, enum finding_level level, char *what, char *
     *f = (struct finding){.level = level, .what = what, .mend = mend};
 }
 
-static void print_finding(struct cli *cli, const char *name, const struct finding *f)
+/* A line that is too long goes on below its beginning, as further lines do. at: columns that are used up. */
+static void print_lines(const struct term *t, const char *text, int at)
+{
+    while (*text) {
+        text += strspn(text, " ");
+        _cleanup_free_ char *word = xstrndup(text, strcspn(text, " \n"));
+        int columns = term_columns(word);
+        if (at > DOCTOR_COLUMN && at + columns > t->width) {
+            fprintf(t->out, "\n%*s", DOCTOR_COLUMN, "");
+            at = DOCTOR_COLUMN;
+        }
+        text += strlen(word);
+        fprintf(t->out, "%s", word);
+        at += columns;
+        if (*text == '\n') {
+            fprintf(t->out, "\n%*s", DOCTOR_COLUMN, "");
+            at = DOCTOR_COLUMN;
+            text++;
+        } else if (*text) {
+            fputc(' ', t->out);
+            at++;
+        }
+    }
+    fputc('\n', t->out);
+}
+
+void doctor_print(const struct term *t, const char *name, const struct finding *f)
 {
     static const enum term_colour colours[FINDING_MAX] = {
         [FINDING_OK] = COLOUR_OK, [FINDING_WARN] = COLOUR_BUSY, [FINDING_BAD] = COLOUR_BAD};
-    const struct term *t = &cli->term;
     const char *mark = f->level == FINDING_WARN ? "!" : term_mark(t, f->level == FINDING_OK);
     struct buf what = {0}, mend = {0};
-    term_safe(&what, f->what, false);
+    term_safe(&what, f->what, true);
     term_safe(&mend, f->mend ? f->mend : "", true);
-    fprintf(t->out, "%s%s%s %-11s %s\n", term_on(t, false, colours[f->level]), mark, term_off(t, false), name,
-            what.data);
+    fprintf(t->out, "%s%s%s %-11s ", term_on(t, false, colours[f->level]), mark, term_off(t, false), name);
+    print_lines(t, what.data, DOCTOR_COLUMN);
     if (mend.len) {
-        fprintf(t->out, "              mend: %s\n", mend.data);
+        fprintf(t->out, "%*smend: ", DOCTOR_COLUMN, "");
+        print_lines(t, mend.data, DOCTOR_COLUMN + (int)strlen("mend: "));
     }
     buf_done(&what);
     buf_done(&mend);
@@ -45,7 +73,7 @@ int doctor_run(struct cli *cli, char *const *words, struct err *e)
                                   json_pack("{s:s,s:s,s:s,s:s?}", "check", c->name, "level",
                                             finding_level_to_str(f.level), "found", f.what, "mend", f.mend));
         } else if (!cli->quiet || f.level == FINDING_BAD) {
-            print_finding(cli, c->name, &f);
+            doctor_print(&cli->term, c->name, &f);
         }
         finding_set(&f, FINDING_OK, NULL, NULL);
     }

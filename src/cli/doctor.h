@@ -27,3 +27,6 @@ extern const struct doctor_check doctor_checks[];
 bool doctor_kernel_is(const char *release, int major, int minor);
 /* Ids that a file like /etc/subuid gives to a user in all. */
 int64_t doctor_subids(const char *text, const char *user);
+
+/* A finding for people, within the terminal's width. */
+void doctor_print(const struct term *t, const char *name, const struct finding *f);

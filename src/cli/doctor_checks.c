@@ -216,7 +216,7 @@ static void look_subids(struct cli *cli, struct finding *ret)
                 ret, FINDING_WARN,
                 str_printf("%s gives root %lld ids, a node needs %d", files[i], (long long)n, SUBIDS_NEEDED),
                 xstrdup("conpaas-hostd adds its range when it starts; by hand:\n"
-                        "              usermod --add-subuids 1000000-9999999 --add-subgids 1000000-9999999 "
+                        "usermod --add-subuids 1000000-9999999 --add-subgids 1000000-9999999 "
                         "root"));
             return;
         }

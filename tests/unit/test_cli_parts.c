@@ -212,6 +212,35 @@ static void test_urls(void **state)
 
 /* ---- doctor ---- */
 
+/* What a check found may have several lines and long ones; it stays in 80 columns, below its beginning. */
+static void test_finding(void **state)
+{
+    struct term t = {.width = 80};
+    char *text = NULL;
+    size_t len = 0;
+    struct finding f = {.level = FINDING_WARN};
+    finding_set(
+        &f, FINDING_WARN,
+        xstrdup("https://localhost:9999: the director is not the one you logged in to: somebody may be "
+                "between you and it\n  remembered authority: 3aa5"),
+        xstrdup("compare the new fingerprint with the one its administrator tells you, then log in\033[2J "
+                "again"));
+    t.out = open_memstream(&text, &len);
+    doctor_print(&t, "login", &f);
+    fclose(t.out);
+    assert_null(strchr(text, '\033'));
+    assert_null(strstr(text, "?  remembered"));
+    assert_non_null(strstr(text, "\n              remembered authority: 3aa5\n"));
+    assert_non_null(strstr(text, "\n              mend: compare"));
+    char **lines = str_split(text, '\n');
+    for (char **l = lines; *l; l++) {
+        assert_true(term_columns(*l) <= 80);
+    }
+    strv_free(lines);
+    free(text);
+    finding_set(&f, FINDING_OK, NULL, NULL);
+}
+
 static void test_kernel_versions(void **state)
 {
     assert_true(doctor_kernel_is("6.1.0-13-amd64", 5, 19));
@@ -287,6 +316,7 @@ static void test_bash_uses_the_candidates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finding),
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_columns_and_fit),
         cmocka_unit_test(test_figures),
