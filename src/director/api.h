@@ -14,7 +14,7 @@ struct api_call {
     struct http_request *req;
     struct call_match match;
     struct caller caller;
-    json_t *args;  /* flat, complete and checked */
+    json_t *args;   /* flat, complete and checked */
     char *address;  /* of the peer, for limits */
     bool uploading; /* holds one of the director's uploads */
 };

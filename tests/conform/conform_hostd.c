@@ -191,8 +191,9 @@ static void check_no_name_spaces(void **state)
     do {
         buf_reset(&said);
         (void)poll(NULL, 0, 10);
-    } while ((fs_read(path, 1 << 20, &said, NULL) < 0 || !said.data || !strstr(said.data, "test init runs")) &&
-             clock_mono_ms() < deadline);
+    } while (
+        (fs_read(path, 1 << 20, &said, NULL) < 0 || !said.data || !strstr(said.data, "test init runs")) &&
+        clock_mono_ms() < deadline);
     assert_non_null(said.data);
     assert_non_null(strstr(said.data, "user name spaces: 0 0 0"));
     terminate(f, n.id);
@@ -660,16 +661,15 @@ static void check_left_says_so(void **state)
 }
 
 static const struct CMUnitTest checks[] = {
-    cmocka_unit_test(check_confined),        cmocka_unit_test(check_no_name_spaces),
-    cmocka_unit_test(check_separate),
-    cmocka_unit_test(check_limits),          cmocka_unit_test(check_disk_limit),
-    cmocka_unit_test(check_network),         cmocka_unit_test(check_readoption),
-    cmocka_unit_test(check_crash_in_create), cmocka_unit_test(check_crash_in_terminate),
-    cmocka_unit_test(check_killed_monitor),  cmocka_unit_test(check_odd_records),
-    cmocka_unit_test(check_bad_lines),       cmocka_unit_test(check_random_lines),
-    cmocka_unit_test(check_long_line),       cmocka_unit_test(check_other_user),
-    cmocka_unit_test(check_second_hostd),    cmocka_unit_test(check_volume_data),
-    cmocka_unit_test(check_left_says_so),
+    cmocka_unit_test(check_confined),           cmocka_unit_test(check_no_name_spaces),
+    cmocka_unit_test(check_separate),           cmocka_unit_test(check_limits),
+    cmocka_unit_test(check_disk_limit),         cmocka_unit_test(check_network),
+    cmocka_unit_test(check_readoption),         cmocka_unit_test(check_crash_in_create),
+    cmocka_unit_test(check_crash_in_terminate), cmocka_unit_test(check_killed_monitor),
+    cmocka_unit_test(check_odd_records),        cmocka_unit_test(check_bad_lines),
+    cmocka_unit_test(check_random_lines),       cmocka_unit_test(check_long_line),
+    cmocka_unit_test(check_other_user),         cmocka_unit_test(check_second_hostd),
+    cmocka_unit_test(check_volume_data),        cmocka_unit_test(check_left_says_so),
 };
 
 /* Not by cmocka's group fixtures: a failed take-down must be seen in the exit status. */

@@ -58,7 +58,8 @@ int main(void)
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    (void)printf("user name spaces: %d %d %d\n", succeeds(by_unshare), succeeds(by_clone), succeeds(by_clone3));
+    (void)printf("user name spaces: %d %d %d\n", succeeds(by_unshare), succeeds(by_clone),
+                 succeeds(by_clone3));
     (void)puts("test init runs");
     (void)fflush(stdout);
     for (;;) {

@@ -440,8 +440,7 @@ static void test_number_of_tokens(void **state)
     char *last = NULL;
     for (int i = 0; i < 150; i++) {
         free(last);
-        assert_int_equal(
-            account_new_session(w->d, json_int(me, "id", 0), "login", 60000, &last, NULL), 0);
+        assert_int_equal(account_new_session(w->d, json_int(me, "id", 0), "login", 60000, &last, NULL), 0);
     }
     _cleanup_(http_client_freep) struct http_client *newest = world_client(w, last);
     free(last);

@@ -394,8 +394,7 @@ static void test_reported_lines(void **state)
     struct play *p = begin();
     _cleanup_free_ char *path = service_path(p, "/log");
     _cleanup_free_ char *service = service_path(p, "");
-    _cleanup_free_ char *file =
-        str_printf("%s/data/logs/service-%lld.log", p->w->dir, (long long)p->service);
+    _cleanup_free_ char *file = str_printf("%s/data/logs/service-%lld.log", p->w->dir, (long long)p->service);
     _cleanup_json_ json_t *log = NULL;
     size_t len = 100000;
     char *line = xmalloc(len);
@@ -403,8 +402,8 @@ static void test_reported_lines(void **state)
     line[len - 1] = '\0';
     do_register(p);
     json_t *report = json_pack("{s:[], s:[{s:I, s:s, s:s}, {s:I, s:s, s:s}]}", "services", "log", "time",
-                               (json_int_t)1000, "level", "INFO\x1b[31m\nforged", "line", "one\x1b\ntwo", "time",
-                               (json_int_t)2000, "level", "INFO", "line", line);
+                               (json_int_t)1000, "level", "INFO\x1b[31m\nforged", "line", "one\x1b\ntwo",
+                               "time", (json_int_t)2000, "level", "INFO", "line", line);
     free(line);
     assert_int_equal(manager(p, "report", report, NULL), 200);
     assert_int_equal(world_do(p->user, "GET", path, NULL, &log), 200);
@@ -650,12 +649,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_enrolment),
         cmocka_unit_test(test_foreign_certificate),
-        cmocka_unit_test(test_renewal), cmocka_unit_test(test_renewals_are_limited),
+        cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_renewals_are_limited),
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_artifacts),
         cmocka_unit_test(test_question),
-        cmocka_unit_test(test_view_wakes), cmocka_unit_test(test_reported_lines),
+        cmocka_unit_test(test_view_wakes),
+        cmocka_unit_test(test_reported_lines),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_cookie),
         cmocka_unit_test(test_recovery),
