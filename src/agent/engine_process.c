@@ -229,7 +229,8 @@ int engine_overlap(struct engine *g, struct err *e)
         return overlap_failed(g, old, rc, e);
     }
     err_done(e);
-    int longest = g->r.longest_ms + OVERLAP_SPARE_MS; /* nobody waits for the old one: it ends what it has begun */
+    int longest =
+        g->r.longest_ms + OVERLAP_SPARE_MS; /* nobody waits for the old one: it ends what it has begun */
     engine_retire(g, old, old_fd, longest > g->r.driver->stop_timeout_ms ? longest : 0);
     g->pid_fd = fd;
     g->started_ms = clock_mono_ms();

@@ -90,9 +90,10 @@ static void answer_query(struct agent *a, struct wire *c, const json_t *query)
     _cleanup_buf_ struct buf text = {0};
     _cleanup_err_ struct err e = {0};
     int r = logs_tail(a, json_str(query, "name", ""), (int)json_int(query, "lines", 100), &text, &e);
-    _cleanup_free_ char *said = r < 0 ? text_clean(e.message, strlen(e.message)) : text_clean(text.data, text.len);
-    _cleanup_json_ json_t *body = json_pack("{s:I, s:s}", "id", (json_int_t)json_int(query, "id", 0),
-                                            r < 0 ? "error" : "text", said);
+    _cleanup_free_ char *said =
+        r < 0 ? text_clean(e.message, strlen(e.message)) : text_clean(text.data, text.len);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:I, s:s}", "id", (json_int_t)json_int(query, "id", 0), r < 0 ? "error" : "text", said);
     struct http_call call = {.method = "POST", .path = "/agent/v1/answer", .body = body};
     (void)!wire_do(c, &call, NULL, NULL, NULL);
 }

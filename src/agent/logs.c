@@ -51,7 +51,8 @@ int logs_tail(struct agent *a, const char *name, int lines, struct buf *out, str
 static int rotate_by_copy(const char *path, const char *old, struct err *e)
 {
     _cleanup_close_ int from = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    _cleanup_close_ int to = from < 0 ? -1 : open(old, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    _cleanup_close_ int to =
+        from < 0 ? -1 : open(old, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (from < 0 || to < 0) {
         return err_errno(e, errno, "%s", from < 0 ? path : old);
     }

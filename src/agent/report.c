@@ -54,8 +54,9 @@ static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
             view.health = HEALTH_BAD;
         }
         look_at_role(a, role, st, &view);
-        json_object_set_new(health, role,
-                            json_pack("{s:s, s:o}", "state", health_to_str(view.health), "why", text_to_json(view.why)));
+        json_object_set_new(
+            health, role,
+            json_pack("{s:s, s:o}", "state", health_to_str(view.health), "why", text_to_json(view.why)));
         if (view.drained && json_flag(v, "drain", false)) {
             json_array_append_new(drained, json_string(role));
         }
@@ -83,9 +84,9 @@ static json_t *probes(const struct agent *a)
     json_t *list = json_array();
     for (int i = 0; i < a->n_probes; i++) {
         const struct probe_result *p = &a->probes[i];
-        json_array_append_new(list,
-                              json_pack("{s:I, s:I, s:b, s:o}", "version", (json_int_t)p->version, "op",
-                                        (json_int_t)p->op, "ok", p->ok, "evidence", text_to_json(p->evidence)));
+        json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:o}", "version", (json_int_t)p->version, "op",
+                                              (json_int_t)p->op, "ok", p->ok, "evidence",
+                                              text_to_json(p->evidence)));
     }
     return list;
 }

@@ -118,8 +118,9 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
     }
     buf_adds(&plain, ini.data);
     int limit_ms = (int)w.request_timeout_s * 1000;
-    r->longest_ms = limit_ms > r->longest_ms ? limit_ms : r->longest_ms; /* the old process has its own limit */
-    bool same = r->pid && str_eq(plain.data, s->running); /* also when an older section is taken back */
+    r->longest_ms =
+        limit_ms > r->longest_ms ? limit_ms : r->longest_ms; /* the old process has its own limit */
+    bool same = r->pid && str_eq(plain.data, s->running);    /* also when an older section is taken back */
     rc = r->pid && str_eq(plain.data, s->text) ? 0 : fpm_write(r, &w, ini.data, same, e);
     if (rc < 0) {
         return rc;

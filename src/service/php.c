@@ -114,8 +114,8 @@ static json_t *backend_section(const struct section_in *in)
     return json_pack("{s:s, s:s, s:i, s:I, s:o, s:O, s:i, s:s, s:I}", "engine", "php_fpm", "name", "backend",
                      "port", PORT_BACKEND, "service", (json_int_t)in->service->id, "versions",
                      set_to_json(&in->doc->code), "settings", in->settings, "session_port", PORT_RELAY,
-                     "session_password", json_str(in->secrets, "session_password", ""),
-                     "request_timeout_s", (json_int_t)request_limit(in));
+                     "session_password", json_str(in->secrets, "session_password", ""), "request_timeout_s",
+                     (json_int_t)request_limit(in));
 }
 
 static json_t *relay_section(const struct section_in *in)

@@ -711,20 +711,13 @@ static int role_tests(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),
-        cmocka_unit_test(test_web_alone),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_killed_fpm),
-        cmocka_unit_test(test_killed_web),
-        cmocka_unit_test(test_bad_settings),
-        cmocka_unit_test(test_failed_overlap),
-        cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_probe_leaves_nothing),
-        cmocka_unit_test(test_sessions),
-        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
+        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
+        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_failed_overlap),
+        cmocka_unit_test(test_probe),        cmocka_unit_test(test_probe_leaves_nothing),
+        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
         cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);

@@ -9,8 +9,8 @@
 #include "manager/manager.h"
 
 /* What a version that does not run leaves; longer than a reason may be, and the cut is inside of a character. */
-#define WORLD_EVIDENCE                                                                             \
-    "HTTP 500: it does not run"                                                                    \
+#define WORLD_EVIDENCE                                                                                       \
+    "HTTP 500: it does not run"                                                                              \
     "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
 
 struct world;
