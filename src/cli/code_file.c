@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/encode.h"
+#include "base/fs.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/run.h"
@@ -116,10 +117,80 @@ static int version_filename(struct cli *cli, const struct command *c, char **ret
     return err_set(e, ERR_NOT_FOUND, "there is no code version \"%s\"", json_str(c->typed, "version", ""));
 }
 
+/* Where a download goes. */
+struct target {
+    const char *path;
+    char *part; /* complete, it becomes path; NULL: path is written as it is */
+    int fd;
+    bool own; /* fd is ours to close */
+};
+
+static void target_done(struct target *t)
+{
+    if (t->part) {
+        (void)unlink(t->part);
+        free(t->part);
+    }
+    if (t->own) {
+        closep(&t->fd);
+    }
+}
+
+/* A file gets its new content only when all of it is there; a pipe or a device is written to. */
+static int target_open(struct target *t, const char *path, struct err *e)
+{
+    struct stat st;
+    bool stream = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    t->path = path;
+    t->own = true;
+    if (stream) {
+        t->fd = open(path, O_WRONLY | O_CLOEXEC);
+    } else {
+        _cleanup_free_ char *suffix = random_name(".part-", 8);
+        t->part = str_printf("%s%s", path, suffix);
+        t->fd = open(t->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    }
+    return t->fd >= 0 ? 0 : err_errno(e, errno, "%s", path);
+}
+
+/* A file of the version's own name is never replaced unasked; --output names one to be replaced. */
+static int target_finish(struct target *t, bool replace, struct err *e)
+{
+    if (!t->part) {
+        return 0;
+    }
+    int r = renameat2(AT_FDCWD, t->part, AT_FDCWD, t->path, replace ? 0 : RENAME_NOREPLACE);
+    if (r != 0 && errno == EINVAL) { /* this file system cannot look and rename at once */
+        r = rename(t->part, t->path);
+    }
+    if (r != 0) {
+        return errno == EEXIST ? err_set_hint(e, ERR_EXISTS, "give another name with --output",
+                                              "%s exists already", t->path)
+                               : err_errno(e, errno, "%s", t->path);
+    }
+    free(TAKE_PTR(t->part));
+    return 0;
+}
+
+static int download(struct cli *cli, const struct command *c, int fd, struct err *e)
+{
+    _cleanup_call_request_ struct call_request req = {.method = NULL};
+    int r = call_encode(c->call, c->args, &req, e);
+    r = r < 0 || cli->client ? r : cli_connect(cli, &cli->client, e);
+    struct http_call http = {.method = req.method,
+                             .path = req.path,
+                             .use_out_fd = true,
+                             .out_fd = fd,
+                             .max_answer = CALL_UPLOAD_MAX,
+                             .timeout_ms = TRANSFER_MS};
+    r = r < 0 ? r : http_do(cli->client, &http, NULL, NULL, e);
+    return r < 0 ? cli_explain(cli, r, e) : 0;
+}
+
 int code_download_run(struct cli *cli, struct command *c, struct err *e)
 {
     _cleanup_free_ char *name = NULL;
-    _cleanup_close_ int fd = -1;
+    _cleanup_(target_done) struct target t = {.fd = fileno(cli->term.out)};
     bool to_stdout = str_eq(cli->output, "-");
     int r = cli->output ? 0 : version_filename(cli, c, &name, e);
     if (r < 0) {
@@ -127,34 +198,14 @@ int code_download_run(struct cli *cli, struct command *c, struct err *e)
     }
     const char *path = cli->output ? cli->output : name;
     assert(path);
-    if (!to_stdout) {
-        /* A file of the version's own name is never replaced unasked; --output names one to be replaced. */
-        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (cli->output ? O_TRUNC : O_EXCL), 0644);
-        if (fd < 0) {
-            int why = errno;
-            return why == EEXIST ? err_set_hint(e, ERR_EXISTS, "give another name with --output",
-                                                "%s exists already", path)
-                                 : err_errno(e, why, "%s", path);
-        }
+    if (!cli->output && fs_exists(path)) {
+        return err_set_hint(e, ERR_EXISTS, "give another name with --output", "%s exists already", path);
     }
-    _cleanup_call_request_ struct call_request req = {.method = NULL};
-    r = call_encode(c->call, c->args, &req, e);
-    r = r < 0 || cli->client ? r : cli_connect(cli, &cli->client, e);
-    struct http_call http = {.method = req.method,
-                             .path = req.path,
-                             .use_out_fd = true,
-                             .out_fd = to_stdout ? fileno(cli->term.out) : fd,
-                             .max_answer = CALL_UPLOAD_MAX,
-                             .timeout_ms = TRANSFER_MS};
-    r = r < 0 ? r : http_do(cli->client, &http, NULL, NULL, e);
-    if (r < 0) {
-        if (!to_stdout) {
-            (void)unlink(path);
-        }
-        return cli_explain(cli, r, e);
-    }
-    if (!to_stdout) {
+    r = to_stdout ? 0 : target_open(&t, path, e);
+    r = r < 0 ? r : download(cli, c, t.fd, e);
+    r = r < 0 ? r : target_finish(&t, cli->output != NULL, e);
+    if (r == 0 && !to_stdout) {
         fprintf(cli->term.out, "%s\n", path);
     }
-    return 0;
+    return r;
 }

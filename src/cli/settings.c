@@ -74,11 +74,13 @@ static int read_file(struct settings *s, struct err *e)
     r = r < 0 ? r : json_parse(text.data, text.len, CONFIG_MAX, &j, e);
     mem_wipe(text.data, text.len);
     struct stored v = {.url = NULL};
+    _cleanup_free_ char *url = NULL;
     r = r < 0 ? r : json_read(j, stored_fields, &v, e);
+    r = r < 0 || !v.url ? r : settings_url(v.url, &url, e);
     if (r < 0) {
         return err_wrap(e, r, "%s", s->path);
     }
-    settings_set(&s->url, v.url);
+    settings_set(&s->url, url);
     settings_set(&s->installation, v.installation);
     settings_set(&s->ca, v.ca);
     settings_set(&s->token, v.token);

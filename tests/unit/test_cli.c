@@ -2,12 +2,10 @@
  * The command line against a director made of the call table: what is printed (golden outputs;
  * CONPAAS_GOLDEN=1 writes them again), what is sent, exit codes, waiting, completion, the deck's client.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cm.h"
 
-#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/fs.h"
@@ -425,6 +423,87 @@ static void test_upload_and_download(void **state)
     assert_string_equal(text.data, "archive");
 }
 
+static size_t files_in(const char *dir)
+{
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (const struct dirent *entry = readdir(d); entry; entry = readdir(d)) {
+        n += entry->d_name[0] != '.';
+    }
+    closedir(d);
+    return n;
+}
+
+/* A download that fails takes nothing away: neither the file of before nor what is no file at all. */
+static void test_failed_download(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *saved = str_printf("%s/saved", w->dir), *fifo = str_printf("%s/fifo", w->dir);
+    _cleanup_free_ char *get = str_printf("conpaas code download 3 1 --output %s", saved);
+    _cleanup_free_ char *get_fifo = str_printf("conpaas code download 3 1 --output %s", fifo);
+    _cleanup_buf_ struct buf text = {0};
+    struct stat st;
+    assert_int_equal(fs_write_atomic(saved, "old", 3, 0600, NULL), 0);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    _cleanup_close_ int reader = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    size_t before = files_in(w->dir);
+    write_config(w, "stale");
+    expect(w, get, 3);
+    expect(w, get_fifo, 3);
+    assert_int_equal(fs_read(saved, 100, &text, NULL), 0);
+    assert_string_equal(text.data, "old");
+    assert_int_equal(stat(fifo, &st), 0);
+    assert_int_equal(files_in(w->dir), before);
+    write_config(w, FAKE_TOKEN);
+    expect(w, get, 0);
+    expect(w, get_fifo, 0);
+    buf_reset(&text);
+    assert_int_equal(fs_read(saved, 100, &text, NULL), 0);
+    assert_string_equal(text.data, "archive");
+    char piped[16] = "";
+    assert_int_equal(read(reader, piped, sizeof(piped)), strlen("archive"));
+    assert_string_equal(piped, "archive");
+    assert_int_equal(files_in(w->dir), before);
+}
+
+/* Without --output the version's own name is taken, and nothing is replaced. */
+static void test_download_replaces_nothing(void **state)
+{
+    struct world *w = *state;
+    _cleanup_close_ int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(chdir(w->dir), 0);
+    expect(w, "conpaas code download shop code-1", 0);
+    _cleanup_free_ char *name = xstrndup(w->out, strcspn(w->out, "\n"));
+    assert_true(fs_exists(name));
+    expect(w, "conpaas code download shop code-1", err_exit_code(ERR_EXISTS));
+    expect_text(w->err, "exists already");
+    assert_int_equal(files_in("."), 2); /* it and the configuration's directory */
+    assert_int_equal(fchdir(here), 0);
+}
+
+/* A remembered address that is none must be told of, in whatever is asked. */
+static void test_spoilt_address(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *url;
+        int code;
+        const char *word; /* doctor's */
+    } rows[] = {{"ftp://somewhere", 2, "ftp://somewhere"},
+                {"http://elsewhere.example.org", 2, "plain http"},
+                {"", 2, "no host"},
+                {"nonsense", 3, "https://nonsense:9999"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        _cleanup_free_ char *text = str_printf("{\"url\": \"%s\", \"token\": \"t\"}", rows[i].url);
+        assert_int_equal(fs_write_atomic(w->config, text, strlen(text), 0600, NULL), 0);
+        expect(w, "conpaas service list", rows[i].code);
+        (void)run(w, "conpaas doctor");
+        expect_text(w->out, rows[i].word);
+        expect(w, "cpsclient.web http://127.0.0.1:1/v1/services/3 list_nodes", rows[i].code);
+    }
+}
+
 static void test_empty_file_is_refused(void **state)
 {
     struct world *w = *state;
@@ -620,6 +699,9 @@ int main(void)
         T(test_delete_waits_until_gone),
         T(test_events),
         T(test_upload_and_download),
+        T(test_failed_download),
+        T(test_download_replaces_nothing),
+        T(test_spoilt_address),
         T(test_empty_file_is_refused),
         T(test_login),
         T(test_config_must_be_private),
