@@ -74,16 +74,8 @@ static int arc_unpack_begin(void *arg, const char *path, unsigned mode, struct e
 static int arc_unpack_data(void *arg, const void *data, size_t n, struct err *e)
 {
     struct arc_unpack *u = arg;
-    const char *p = data;
-    while (n > 0) {
-        ssize_t k = write(u->fd, p, n);
-        if (k < 0 && errno != EINTR) {
-            return err_errno(e, errno, "cannot write");
-        }
-        p += k > 0 ? k : 0;
-        n -= k > 0 ? (size_t)k : 0;
-    }
-    return 0;
+    int r = fs_write_all(u->fd, data, n);
+    return r < 0 ? err_errno(e, -r, "cannot write") : 0;
 }
 
 static int arc_unpack_end(void *arg, struct err *e)

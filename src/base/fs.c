@@ -39,7 +39,7 @@ int fs_read(const char *path, size_t max, struct buf *out, struct err *e)
     return 0;
 }
 
-static int fs_write_all(int fd, const void *data, size_t len)
+int fs_write_all(int fd, const void *data, size_t len)
 {
     const char *p = data;
     while (len > 0) {

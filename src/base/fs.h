@@ -11,6 +11,8 @@
 #include "base/str.h"
 
 int fs_read(const char *path, size_t max, struct buf *out, struct err *e) WARN_UNUSED;
+/* All of it, however often the kernel takes only a part; 0 or -errno. */
+int fs_write_all(int fd, const void *data, size_t len) WARN_UNUSED;
 /* Temporary file in the same directory, fsync, rename, fsync of the directory. */
 int fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *e) WARN_UNUSED;
 int fs_mkdirs(const char *path, mode_t mode, struct err *e) WARN_UNUSED;

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 
 #define PROC_TAIL 2048
 #define PROC_CHUNK 4096
@@ -228,14 +229,10 @@ static int proc_memory_file(const char *text, struct err *e)
     if (fd < 0) {
         return err_errno(e, errno, "cannot make a file in memory");
     }
-    for (size_t at = 0, len = strlen(text); at < len;) {
-        ssize_t n = write(fd, text + at, len - at);
-        if (n < 0 && errno != EINTR) {
-            int why = errno;
-            close(fd);
-            return err_errno(e, why, "cannot fill a file in memory");
-        }
-        at += n > 0 ? (size_t)n : 0;
+    int r = fs_write_all(fd, text, strlen(text));
+    if (r < 0) {
+        close(fd);
+        return err_errno(e, -r, "cannot fill a file in memory");
     }
     (void)lseek(fd, 0, SEEK_SET);
     return fd;

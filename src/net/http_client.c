@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "net/http_sse.h"
 
 #define HTTP_ANSWER_MAX (16 << 20)
@@ -58,12 +59,9 @@ static int http_secret_init(struct http_secret *s, const char *pem, struct err *
     if (s->fd < 0) {
         return err_errno(e, errno, "cannot make a file in memory");
     }
-    for (size_t at = 0, n = strlen(pem); at < n;) {
-        ssize_t k = write(s->fd, pem + at, n - at);
-        if (k < 0 && errno != EINTR) {
-            return err_errno(e, errno, "cannot fill a file in memory");
-        }
-        at += k > 0 ? (size_t)k : 0;
+    int r = fs_write_all(s->fd, pem, strlen(pem));
+    if (r < 0) {
+        return err_errno(e, -r, "cannot fill a file in memory");
     }
     s->path = str_printf("/proc/self/fd/%d", s->fd);
     return 0;
@@ -225,20 +223,6 @@ static int http_on_seek(void *arg, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-static int http_write_out(struct http_transfer *t, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = write(t->out_fd, data, n);
-        if (k < 0 && errno != EINTR) {
-            t->out_errno = errno;
-            return -1;
-        }
-        data += k > 0 ? k : 0;
-        n -= k > 0 ? (size_t)k : 0;
-    }
-    return 0;
-}
-
 static size_t http_on_write(char *data, size_t size, size_t n, void *arg)
 {
     struct http_transfer *t = arg;
@@ -257,7 +241,8 @@ static size_t http_on_write(char *data, size_t size, size_t n, void *arg)
         return 0;
     }
     if (good && t->use_out_fd) {
-        return http_write_out(t, data, len) == 0 ? len : 0;
+        t->out_errno = -fs_write_all(t->out_fd, data, len);
+        return t->out_errno == 0 ? len : 0;
     }
     buf_add(&t->answer, data, len);
     return len;

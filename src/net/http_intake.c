@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/fs.h"
 #include "net/http_private.h"
 
 #define HTTP_DISCARD_MAX 65536   /* an announced body that is read for the sake of the answer */
@@ -231,19 +232,6 @@ enum MHD_Result http_intake_head(struct http_request *r, const char *method, con
 
 /* ---- the body ---- */
 
-static int http_spool(int fd, const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = write(fd, data, n);
-        if (k < 0 && errno != EINTR) {
-            return -errno;
-        }
-        data += k > 0 ? k : 0;
-        n -= k > 0 ? (size_t)k : 0;
-    }
-    return 0;
-}
-
 enum MHD_Result http_intake_body(struct http_request *r, const char *data, size_t n)
 {
     http_conn_body(r->conn, n);
@@ -261,7 +249,7 @@ enum MHD_Result http_intake_body(struct http_request *r, const char *data, size_
         buf_add(&r->body, data, n);
         return MHD_YES;
     }
-    int x = http_spool(r->body_fd, data, n);
+    int x = fs_write_all(r->body_fd, data, n);
     if (x < 0) {
         r->discard = true;
         r->refusal = err_errno(&r->refusal_why, -x, "cannot keep the request's body");
