@@ -30,6 +30,7 @@
     X(SHRINK_FIRST, "unnames a moving target before its successors serve (N2, N4)")                          \
     X(ONE_IS_ENOUGH, "one good target is enough to drop the others (N3)")                                    \
     X(KEEP_BLIND, "names are kept for a version that their nodes do not have (N4)")                          \
+    X(UNNAMES_UNCLAIMED, "unnames what only the director hears before it is replaced (N8)")                  \
     X(NO_CALLERS, "names targets whose firewall does not know the proxy yet (N6)")                           \
     X(STALE_ENTRY, "lists a proxy on its old document (E2)")                                                 \
     X(UNDRAINED, "drops a role while it is named or drains (R2, R3)")                                        \
@@ -48,6 +49,7 @@
     X(SPENT_TOKEN, "a bootstrap that fell over is waited for (M3)")                                          \
     X(RECOVER_PARTIAL, "recovers although a member is unseen (M5)")                                          \
     X(RECOVER_ANY, "recovers from any member (M5)")                                                          \
+    X(JOINER_EMPTY, "a joiner is taken for empty although it may have joined (M5)")                          \
     X(JOIN_ALL, "all members join at once (M6)")                                                             \
     X(JOINER_FORGOTTEN, "a joiner that is not heard is not counted (M6)")                                    \
     X(RERUN, "a script is started again after a reboot (K2)")                                                \

@@ -19,7 +19,7 @@ static void ledger_row(struct truth *t, enum ledger_kind kind, int64_t amount, i
 {
     int64_t real = t->purse->unlimited ? 0 : amount;
     t->purse->balance += real;
-    assert(t->purse->balance >= 0 || bug(OVERDRAW) || bug(CHARGE_TWICE));
+    assert(t->purse->balance >= 0 || bug(OVERDRAW) || bug(CHARGE_TWICE) || bug(NO_REFUND));
     struct effect *e = effect_add(t, EFF_LEDGER);
     e->ledger = kind;
     e->amount = real;

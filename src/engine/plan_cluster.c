@@ -100,7 +100,9 @@ static struct pn *furthest(struct ctx *c, bool *ret_no_data)
         if (!is_member(c, p)) {
             continue;
         }
-        bool holds = p->up ? p->a->r.position >= 0 : p->n->status == NODE_UP;
+        /* one that joins may have joined by now */
+        bool joins = p->up && may_have(p, c->boot) && !is_down(c, p) && !bug(JOINER_EMPTY);
+        bool holds = p->up ? joins || p->a->r.position >= 0 : p->n->status == NODE_UP;
         bool counts = holds && p->up && is_down(c, p);
         holders += holds;
         seen += counts;

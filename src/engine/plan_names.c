@@ -47,6 +47,12 @@ bool still_serves(const struct pn *p, int role)
     return usable && p->a->r.health[role] == HEALTH_OK;
 }
 
+/* N8: given up because only the director hears it, and it has never reported to this manager: it goes on. */
+static bool stays_unclaimed(const struct pn *p)
+{
+    return p->rank == RANK_LOST && p->director_hears && !(p->a && p->a->claimed) && !bug(UNNAMES_UNCLAIMED);
+}
+
 /* N1, N6, N7 */
 static bool may_be_named(const struct ctx *c, const struct pn *proxy, const struct pn *p, int role,
                          int64_t version, const struct doc *now)
@@ -58,6 +64,9 @@ static bool may_be_named(const struct ctx *c, const struct pn *proxy, const stru
         return false;
     }
     bool named = now && set_has(&now->names[role], p->n->id);
+    if (named && stays_unclaimed(p) && (version == 0 || version == now->route)) {
+        return true;
+    }
     if (!(named ? still_serves(p, role) : is_healthy(p, role))) {
         return false;
     }

@@ -76,8 +76,8 @@ static void check_names(struct world *w, int k)
         if (!p->run || p->svc != k || !doc_has(&p->applied, entry) || !is_record_of(w, p)) {
             continue;
         }
-        bool dying = rec_find(w, p->node)->status == NODE_DYING;
-        if (dying && !set_has(&s->facts[FACT_ENTRIES].v.ids, p->node)) {
+        bool leaves = rec_find(w, p->node)->status >= NODE_DYING;
+        if (leaves && !set_has(&s->facts[FACT_ENTRIES].v.ids, p->node)) {
             continue; /* fenced */
         }
         for (int r = 0; r < s->type->n_roles; r++) {
@@ -134,6 +134,20 @@ static int least_wanted(const struct world *w, int k, int role)
     return n > 1 ? n : 1;
 }
 
+/* An entry that its manager could not reach may apply today what was right a while ago. */
+static bool estranged(struct world *w, int k)
+{
+    const struct id_set *listed = &w->db.s[k].facts[FACT_ENTRIES].v.ids;
+    const struct vm *m = vm_of(w, w->db.app.manager_node);
+    for (int64_t i = 0; m && i < listed->n; i++) {
+        const struct vm *p = vm_of(w, listed->id[i]);
+        if (p && was_cut(w, p->id, m->id)) {
+            return true;
+        }
+    }
+    return w->silent_until != 0 && w->now - w->silent_until < DETECT_MS;
+}
+
 static void check_paths(struct world *w, int k)
 {
     const struct service *s = &w->db.s[k];
@@ -148,7 +162,9 @@ static void check_paths(struct world *w, int k)
         }
         int now = capacity(w, k, r, false), before = t->capacity[r];
         int floor = before < least_wanted(w, k, r) ? before : least_wanted(w, k, r);
-        floor = whole || floor < 2 ? floor : 1; /* what lacks another class is given up for what has all */
+        floor = (whole && !estranged(w, k)) || floor < 2
+                    ? floor
+                    : 1; /* what lacks another class is given up for what has all */
         if (!w->by_fault && running && now < floor && capacity(w, k, r, true) < floor) {
             bad(w,
                 now == 0 ? "I2 service %d: the last path to %s is taken away by an action"

@@ -66,6 +66,22 @@ static void furthest_member(struct world *w)
     UNTIL(w, 300, a->position > newest_data && b->position > newest_data);
 }
 
+/* A member has just joined, which nobody has heard yet, when the only other one goes down. */
+static void unheard_joiner(struct world *w)
+{
+    w->boot_ms = 5 * SECOND;
+    struct vm *first = nth(w, MEMBER, 0);
+    ask_counts(w, 2, 1, 0);
+    UNTIL(w, 60, living(w, 0, MEMBER) == 2 && newest(w, MEMBER));
+    struct vm *joiner = newest(w, MEMBER);
+    UNTIL(w, 100, joiner->health[MEMBER] == HEALTH_OK);
+    struct gate *g = gate_close(w, MSG_REPORT, joiner->id, ANY, NULL);
+    crash(w, first, MEMBER, false);
+    HOLDS(w, 20, cluster(w) == CLUSTER_FORMED);
+    gate_open(w, g);
+    UNTIL(w, 200, w->ended[FACET_COUNTS].state == OP_DONE);
+}
+
 /* Hole 9. The first master boots so late that it was replaced; the request to destroy it is late too, and a new manager
  * finds two masters, the older of which is not the one with the data. */
 static void returning_master(struct world *w)
@@ -173,5 +189,12 @@ const struct scenario scen_data[] = {
      .counts = {{3, 1}},
      .bugs = CATCHES(BUG(RECOVER_PARTIAL), BUG(RECOVER_ANY)),
      .play = furthest_member},
+    {.name = "unheard-joiner",
+     .hole = "a joiner is taken for empty when it may have joined",
+     .rule = "M5",
+     .services = "quorum",
+     .counts = {{1, 1}},
+     .bugs = CATCHES(BUG(JOINER_EMPTY)),
+     .play = unheard_joiner},
     {0},
 };

@@ -185,6 +185,16 @@ static void unheard_master(struct world *w)
     HOLDS(w, 220, master->exists && w->db.s[0].facts[FACT_MASTER].v.node == master->node);
 }
 
+/* A backend reaches the director only, and its manager has been started again: nobody knows what it has. */
+static void unclaimed_target(struct world *w)
+{
+    struct vm *proxy = nth(w, PROXY, 0), *target = nth(w, BACKEND, 1), *m = manager_vm(w);
+    w->boot_ms = 60 * SECOND;
+    cut(w, target->id, m->id, 600 * SECOND);
+    mgr_restart(w, m->id);
+    UNTIL_HOLDING(w, 500, !target->exists, proxy->applied.names[BACKEND].n == 2);
+}
+
 static bool still_names_one(const struct world *w, const struct message *m)
 {
     const struct report_msg *r = m->payload;
@@ -339,5 +349,12 @@ const struct scenario scen_order[] = {
      .counts = {{1, 1}},
      .bugs = CATCHES(BUG(MASTER_MOVES)),
      .play = moving_master},
+    {.name = "unclaimed-target",
+     .hole = "a node that only the director hears is unnamed before it is replaced",
+     .rule = "N8",
+     .services = "php",
+     .counts = {{1, 1, 2}},
+     .bugs = CATCHES(BUG(UNNAMES_UNCLAIMED)),
+     .play = unclaimed_target},
     {0},
 };
