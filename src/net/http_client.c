@@ -67,6 +67,15 @@ static int http_secret_init(struct http_secret *s, const char *pem, struct err *
     return 0;
 }
 
+/* Headers may hold the token. */
+static void http_free_headers(struct curl_slist *list)
+{
+    for (struct curl_slist *l = list; l; l = l->next) {
+        mem_wipe(l->data, strlen(l->data));
+    }
+    curl_slist_free_all(list);
+}
+
 static void http_secret_done(struct http_secret *s)
 {
     closep(&s->fd);
@@ -81,7 +90,7 @@ void http_client_free(struct http_client *c)
     curl_easy_cleanup(c->easy);
     curl_multi_cleanup(c->multi);
     curl_slist_free_all(c->connect_to);
-    curl_slist_free_all(c->bearer);
+    http_free_headers(c->bearer);
     http_secret_done(&c->ca);
     http_secret_done(&c->cert);
     http_secret_done(&c->key);
@@ -191,7 +200,7 @@ struct http_transfer {
 
 static void http_transfer_done(struct http_transfer *t)
 {
-    curl_slist_free_all(t->headers);
+    http_free_headers(t->headers);
     free(t->url);
     if (t->body_text) {
         mem_wipe(t->body_text, strlen(t->body_text));
@@ -534,6 +543,9 @@ int http_do(struct http_client *c, const struct http_call *call, int *ret_status
         status >= 400 && (code == CURLE_OK || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR);
     if (code != CURLE_OK && !refused) {
         return http_explain(&t, code, e);
+    }
+    if (!refused && (status < 200 || status >= 300)) {
+        return err_set(e, ERR_UNAVAILABLE, "%s answered with status %ld", c->url, status);
     }
     if (ret_status) {
         *ret_status = (int)status;

@@ -36,9 +36,9 @@ struct http_call {
     void (*progress)(void *arg, int64_t sent, int64_t total); /* may be NULL */
     void *progress_arg;
 };
-/* 0 and *ret_status and *ret_body for any HTTP answer with status < 400; an error answer becomes its code and
- * message; no answer becomes ERR_UNAVAILABLE or ERR_TIMEOUT. ret_body may be NULL; it is JSON null for an
- * empty answer. */
+/* 0 and *ret_status and *ret_body for an HTTP answer with status 2xx; an error answer becomes its code and
+ * message; no answer, and one that sends elsewhere, becomes ERR_UNAVAILABLE or ERR_TIMEOUT. ret_body may be
+ * NULL; it is JSON null for an empty answer. */
 int http_do(struct http_client *c, const struct http_call *call, int *ret_status, json_t **ret_body,
             struct err *e) WARN_UNUSED;
 /* GET of a text/event-stream: calls on_event(name, data) per event until it returns non-zero (returned),

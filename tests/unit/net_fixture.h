@@ -160,6 +160,10 @@ static inline int fixture_handle(void *arg, struct http_request *r, struct err *
     if (str_eq(path, "/file")) {
         return http_reply_file(r, open("/etc/passwd", O_RDONLY | O_CLOEXEC), "text/plain", "a\"b/../c.txt");
     }
+    if (str_eq(path, "/moved")) {
+        http_set_header(r, "Location", "/file");
+        return http_reply_text(r, 302, "text/plain", "");
+    }
     if (str_eq(path, "/sleep")) { /* a handler that takes longer than all the timers of its test */
         struct pollfd none = {.fd = -1};
         (void)poll(&none, 1, 1800);

@@ -305,6 +305,8 @@ static void answers_into_files(void **state)
     off_t before = lseek(out, 0, SEEK_END);
     assert_int_equal(call_fails(c, &get, &e), ERR_CONFLICT);
     assert_int_equal(lseek(out, 0, SEEK_END), before);
+    get.path = "/moved"; /* nobody is followed, and nothing is no file */
+    assert_int_equal(call_fails(c, &get, &e), ERR_UNAVAILABLE);
     http_client_free(c);
     fixture_stop(&f);
 }
