@@ -66,6 +66,11 @@ static void furthest_member(struct world *w)
     UNTIL(w, 300, a->position > newest_data && b->position > newest_data);
 }
 
+static bool says_more_than_down(const struct world *w, const struct message *m)
+{
+    return ((const struct report_msg *)m->payload)->r.health[MEMBER] != HEALTH_DOWN;
+}
+
 /* A member has just joined, which nobody has heard yet, when the only other one goes down. */
 static void unheard_joiner(struct world *w)
 {
@@ -76,9 +81,11 @@ static void unheard_joiner(struct world *w)
     struct vm *joiner = newest(w, MEMBER);
     UNTIL(w, 100, joiner->health[MEMBER] == HEALTH_OK);
     struct gate *g = gate_close(w, MSG_REPORT, joiner->id, ANY, NULL);
+    struct gate *down = gate_close(w, MSG_REPORT, first->id, ANY, says_more_than_down);
     crash(w, first, MEMBER, false);
     HOLDS(w, 20, cluster(w) == CLUSTER_FORMED);
     gate_open(w, g);
+    gate_open(w, down);
     UNTIL(w, 200, w->ended[FACET_COUNTS].state == OP_DONE);
 }
 

@@ -167,7 +167,7 @@ struct svc_truth { /* what really is, by service */
     X(BOOT_NEVER, "never booted")                                                                            \
     X(REFUSED, "documents refused")                                                                          \
     X(MANAGER_RESTARTED, "managers restarted")                                                               \
-    X(MANAGER_DEAD, "managers hung for good")                                                                         \
+    X(MANAGER_DEAD, "managers hung for good")                                                                \
     X(MANAGER_LIED, "lied")                                                                                  \
     X(DIRECTOR_DOWN, "director restarted")                                                                   \
     X(RESTORED, "set back")                                                                                  \
