@@ -48,7 +48,8 @@ static int raise_root(const char *inside, struct err *e)
     if (mount("", ".", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
         return err_errno(e, errno, "cannot separate the mounts from the host's");
     }
-    tree = (int)syscall(SYS_open_tree, root, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    tree = (int)syscall(SYS_open_tree, root, "",
+                        AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0 || syscall(SYS_move_mount, tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
         fchdir(tree) < 0 || chroot(".") < 0 || chdir("/") < 0) {
         return err_errno(e, errno, "cannot make the chroot the root of a mount name space");
@@ -64,5 +65,6 @@ int mounts_separate(const char *inside, struct err *e)
     if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) == 0) {
         return 0;
     }
-    return errno == EINVAL ? raise_root(inside, e) : err_errno(e, errno, "cannot separate the mounts from the host's");
+    return errno == EINVAL ? raise_root(inside, e)
+                           : err_errno(e, errno, "cannot separate the mounts from the host's");
 }

@@ -133,6 +133,7 @@ static void lying_manager(struct world *w)
     struct want want = w->db.s[0].want;
     mgr_current(w)->lying = true;
     HOLDS(w, 600, w->db.s[0].gen == gen && within_surge(w));
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): a copy of the whole */
     EXPECT(w, memcmp(&want, &w->db.s[0].want, sizeof want) == 0);
     EXPECT(w, w->creates + w->destroys > calls + 10);
     EXPECT(w, w->nodes_made - made <= 4 * REPLACE_MAX); /* T4: four places */

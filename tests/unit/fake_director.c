@@ -56,7 +56,7 @@ static json_t *make_operation(struct fake_director *f)
     int64_t at = T(0);
     bool over = f->op_phase >= 9;
     int last = over ? f->op_fails ? 2 : 3 : f->op_phase;
-    for (int i = 0; i < last; i++) {
+    for (int i = 0; i < last && i < (int)ARRAY_LEN(titles); i++) {
         bool done = over || i + 1 < last;
         bool failed = over && f->op_fails && i + 1 == last;
         json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", titles[i], "state",

@@ -316,18 +316,12 @@ static void test_bash_uses_the_candidates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finding),
-        cmocka_unit_test(test_safe),
-        cmocka_unit_test(test_columns_and_fit),
-        cmocka_unit_test(test_figures),
-        cmocka_unit_test(test_table_gives_way),
-        cmocka_unit_test(test_table_is_never_wider),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_kernel_versions),
-        cmocka_unit_test(test_subids),
-        cmocka_unit_test(test_every_check_finds),
-        cmocka_unit_test(test_bash_uses_the_candidates),
+        cmocka_unit_test(test_finding),           cmocka_unit_test(test_safe),
+        cmocka_unit_test(test_columns_and_fit),   cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_table_gives_way),   cmocka_unit_test(test_table_is_never_wider),
+        cmocka_unit_test(test_nearest),           cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_kernel_versions),   cmocka_unit_test(test_subids),
+        cmocka_unit_test(test_every_check_finds), cmocka_unit_test(test_bash_uses_the_candidates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
