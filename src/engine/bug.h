@@ -50,6 +50,7 @@
     X(RECOVER_PARTIAL, "recovers although a member is unseen (M5)")                                          \
     X(RECOVER_ANY, "recovers from any member (M5)")                                                          \
     X(JOINER_EMPTY, "a joiner is taken for empty although it may have joined (M5)")                          \
+    X(BARE_BLOCKS, "a member that has data and no role blocks a recovery (M5)")                              \
     X(JOIN_ALL, "all members join at once (M6)")                                                             \
     X(JOINER_FORGOTTEN, "a joiner that is not heard is not counted (M6)")                                    \
     X(RERUN, "a script is started again after a reboot (K2)")                                                \

@@ -16,6 +16,12 @@ static bool is_down(const struct ctx *c, const struct pn *p)
     return p->up && p->a->r.health[c->boot] == HEALTH_DOWN;
 }
 
+/* Its engine certainly does not run: down, or in no document. */
+static bool is_at_rest(const struct ctx *c, const struct pn *p)
+{
+    return is_down(c, p) || (p->up && is_settled(p) && !may_have(p, c->boot) && !bug(BARE_BLOCKS));
+}
+
 static struct pn *first_kept_up(struct ctx *c)
 {
     for (int i = 0; i < c->n; i++) {
@@ -103,7 +109,7 @@ static struct pn *furthest(struct ctx *c, bool *ret_no_data)
         /* one that joins may have joined by now */
         bool joins = p->up && may_have(p, c->boot) && !is_down(c, p) && !bug(JOINER_EMPTY);
         bool holds = p->up ? joins || p->a->r.position >= 0 : p->n->status == NODE_UP;
-        bool counts = holds && p->up && is_down(c, p);
+        bool counts = holds && is_at_rest(c, p);
         holders += holds;
         seen += counts;
         bool better = !best || (p->up && p->a->r.position > best->a->r.position && !bug(RECOVER_ANY));

@@ -263,7 +263,7 @@ void check_publish(struct world *w, int svc, enum fact_id fact, const struct fac
     bool worked = from->health[pair] == HEALTH_OK && from->applied.primary == from->node;
     if (may_be_lost(w, n, from) || !worked) {
         w->truth[svc].sessions = 0; /* what the other has is all that there is */
-    } else if (to->position < from->position - 3) {
+    } else if (to->position < from->position - 3 && !young(w, to)) {
         bad(w, "Z4 the primary moves from node %lld to %lld, which is not in step (%lld of %lld)",
             (long long)from->node, (long long)to->node, (long long)to->position, (long long)from->position);
     }

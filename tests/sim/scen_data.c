@@ -89,6 +89,23 @@ static void unheard_joiner(struct world *w)
     UNTIL(w, 200, w->ended[FACET_COUNTS].state == OP_DONE);
 }
 
+/* All members have given their role up for a stop, when the director is set back to before it. */
+static void stop_undone(struct world *w)
+{
+    struct vm *a = nth(w, MEMBER, 0), *b = nth(w, MEMBER, 1);
+    RUN(w, 60);
+    take_backup(w);
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_destroy);
+    ask_run(w, RUN_STOPPED);
+    UNTIL(w, 60, a->applied.roles == 0 && b->applied.roles == 0);
+    int64_t position = a->position > b->position ? a->position : b->position;
+    dir_restore(w);
+    gate_lose(w, g);
+    UNTIL(w, 400, w->reconciled_ms != 0);
+    UNTIL(w, 300, a->health[MEMBER] == HEALTH_OK && b->health[MEMBER] == HEALTH_OK);
+    EXPECT(w, w->bootstraps == 1 && a->position >= position);
+}
+
 /* Hole 9. The first master boots so late that it was replaced; the request to destroy it is late too, and a new manager
  * finds two masters, the older of which is not the one with the data. */
 static void returning_master(struct world *w)
@@ -203,5 +220,12 @@ const struct scenario scen_data[] = {
      .counts = {{1, 1}},
      .bugs = CATCHES(BUG(JOINER_EMPTY)),
      .play = unheard_joiner},
+    {.name = "stop-undone",
+     .hole = "members that have data and no role any more block a recovery for ever",
+     .rule = "M5 M8 T7",
+     .services = "quorum",
+     .counts = {{2, 1}},
+     .bugs = CATCHES(BUG(BARE_BLOCKS)),
+     .play = stop_undone},
     {0},
 };
