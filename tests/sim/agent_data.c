@@ -45,7 +45,8 @@ static void member_up(struct world *w, struct event *e)
 static void check_start(struct world *w, struct vm *v, bool first)
 {
     const struct vm *other = serving_member(w, v->svc, v, HEALTH_OK);
-    if (other) {
+    const struct rec *known = other ? rec_find(w, other->node) : NULL;
+    if (known && !known->orphan) { /* an orphan of a restore is being taken away */
         bad(w, "I7 node %lld starts a new cluster while node %lld serves", (long long)v->node,
             (long long)other->node);
     }

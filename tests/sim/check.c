@@ -134,14 +134,14 @@ static int least_wanted(const struct world *w, int k, int role)
     return n > 1 ? n : 1;
 }
 
-/* An entry that its manager could not reach may apply today what was right a while ago. */
+/* An entry that its manager could not reach may apply today what was right a while ago, or was given up for it. */
 static bool estranged(struct world *w, int k)
 {
-    const struct id_set *listed = &w->db.s[k].facts[FACT_ENTRIES].v.ids;
+    int entry = type_entry(w->db.s[k].type);
     const struct vm *m = vm_of(w, w->db.app.manager_node);
-    for (int64_t i = 0; m && i < listed->n; i++) {
-        const struct vm *p = vm_of(w, listed->id[i]);
-        if (p && was_cut(w, p->id, m->id)) {
+    for (int i = 1; m && i <= w->n_vms; i++) {
+        const struct vm *p = w->vm[i];
+        if (p->svc == k && doc_has(&p->applied, entry) && was_cut(w, i, m->id)) {
             return true;
         }
     }
@@ -374,7 +374,8 @@ static void check_pair(struct world *w, int k)
     if (acts || good == 0 || !quiet) {
         t->no_primary_since = w->now;
     }
-    if (holders <= 2 || !quiet || s->in_error) { /* T4 holds up replacements for an hour */
+    /* T4, or a lack of credit, holds up replacements */
+    if (holders <= 2 || !quiet || s->in_error || s->fails > 0) {
         t->crowded_since = w->now;
     }
     if (w->now - t->no_primary_since > 200 * SECOND) {

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "engine/place.h"
 #include "service/php.h"
 #include "sim.h"
 
@@ -218,8 +219,9 @@ static const char *service_unconverged(struct world *w, int k)
     if (s->want.run == RUN_STOPPED) {
         return s->n_nodes > 0 ? "stopped but has nodes" : machines > 0 ? "stopped but has machines" : NULL;
     }
-    if (w->db.purse.balance <= 0 && !w->db.purse.unlimited) {
-        return NULL; /* nothing can be bought any more */
+    int missing = place_growth(s, s->want.counts);
+    if (missing > 0 && w->db.purse.balance < missing && !w->db.purse.unlimited) {
+        return NULL; /* what is missing can not be bought any more */
     }
     if (s->want.code != s->good.code || s->want.settings != s->good.settings) {
         return "want differs from good";
