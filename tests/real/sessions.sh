@@ -19,9 +19,10 @@ goes_on() {
     same "$1" $((last + 1)) "${now:-none}"
     last=${now:-0}
 }
-# After a fault: within 20 s a visit counts on (a visit that was not answered may have counted).
+# After a fault: within a minute a visit counts on (a visit that was not answered may have counted). A lost node is
+# taken for lost after 30 s at the latest, its successor holds the sessions a few seconds later.
 goes_on_soon() {
-    local now deadline=$((SECONDS + 20))
+    local now deadline=$((SECONDS + 60))
     now=$(visit)
     while [ -z "$now" ] && [ "$SECONDS" -lt "$deadline" ]; do
         sleep 0.5
