@@ -273,11 +273,13 @@ void check_publish(struct world *w, int svc, enum fact_id fact, const struct fac
 
 static void check_hours(struct world *w)
 {
+    bool charged = w->db.purse.broke_ms == 0 && !w->recovery &&
+                   (w->reconciled_ms == 0 || w->now - w->reconciled_ms > 10 * SECOND);
     for (int i = 1; i <= w->n_recs; i++) {
         const struct rec *r = &w->recs[i];
         bool alive = r->status != NODE_DYING && r->status != NODE_GONE && !r->orphan;
         int64_t hour = (w->now - r->created_ms) / HOUR_MS;
-        if (alive && w->db.purse.broke_ms == 0 && !w->recovery && r->hours_paid <= hour) {
+        if (alive && charged && r->hours_paid <= hour) {
             bad(w, "I4 hour %lld of node %lld is not paid", (long long)hour, (long long)r->node);
         }
     }
@@ -371,7 +373,7 @@ static void check_pair(struct world *w, int k)
     bool acts = p && vm_works(p) && p->health[pair] == HEALTH_OK && p->applied.primary == p->node;
     bool quiet = w->now - w->last_fault > DETECT_MS && w->pf.loss == 0 && w->pf.late == 0 && !w->dir_down &&
                  !w->recovery && mgr_current(w) && !mgr_current(w)->dead && !is_lying(w) && s->n_ops == 0;
-    if (acts || good == 0 || !quiet) {
+    if (acts || good == 0 || !quiet || s->in_error) {
         t->no_primary_since = w->now;
     }
     /* T4, or a lack of credit, holds up replacements */
