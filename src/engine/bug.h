@@ -70,6 +70,7 @@
     X(ASKED_AGAIN, "a director that restarts repeats the creates that were under way (P2)")                  \
     X(NO_LEAKS, "leaks are not collected (V5)")                                                              \
     X(NO_SURGE, "the director makes as many nodes as a manager asks for (T3)")                               \
+    X(JUNK_FACTS, "facts of any shape are stored (T2)")                                                      \
     X(NO_LIMIT, "nodes are replaced without end (T4)")                                                       \
     X(RECOVERY_ACTS, "a restored director destroys before it was reconciled (T7)")
 

@@ -130,6 +130,19 @@ static struct pn *choose_primary(struct ctx *c)
     return old->victim && old->hears ? successor_of_victim(c) : NULL; /* Z4 */
 }
 
+/* F9: a request that may be late or lost is taken back by publishing the present primary again. */
+static bool another_is_flying(const struct ctx *c)
+{
+    const struct fact *f = &c->s->facts[FACT_PRIMARY];
+    for (int i = 0; i < c->have->n_flying && !bug(PUBLISH_BLIND); i++) {
+        const struct have_publish *p = &c->have->flying[i];
+        if (p->fact == FACT_PRIMARY && p->rev == f->rev && p->value.node != c->primary) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void plan_pair(struct ctx *c)
 {
     if (c->pair < 0) {
@@ -138,9 +151,9 @@ void plan_pair(struct ctx *c)
     c->primary = c->s->facts[FACT_PRIMARY].v.node;
     if (c->running) {
         choose_holders(c);
-        struct pn *p = choose_primary(c);
-        if (p) { /* Z2: read back before a document says it */
-            struct fact_value v = {.node = p->n->id};
+        const struct pn *p = choose_primary(c);
+        if (p || another_is_flying(c)) { /* Z2: read back before a document says it */
+            struct fact_value v = {.node = p ? p->n->id : c->primary};
             plan_publish(c, FACT_PRIMARY, &v);
         }
     }

@@ -199,9 +199,56 @@ int truth_destroy(struct truth *t, int64_t node, const char *why, struct err *e)
 
 /* ---- facts ---- */
 
-static bool known(const struct truth *t, int64_t node)
+static bool has_role(const struct service *s, unsigned flag)
 {
-    return node == 0 || service_node(t->service, node) != NULL;
+    for (int r = 0; r < s->type->n_roles; r++) {
+        if (s->type->roles[r].flags & flag) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* T2: the node was made for such a role, or is one that packable roles of the kind go to. */
+static bool can_be(const struct service *s, const struct node *n, unsigned flag)
+{
+    return n && n->role >= 0 &&
+           (service_type_has(s->type, n->role, flag) || (n->role == s->type->host && has_role(s, flag)));
+}
+
+/* T2: the type has such facts, and the value uses no other members than they do. */
+static bool has_shape(const struct service *s, enum fact_id fact, const struct fact_value *v)
+{
+    static const unsigned needs[FACT_MAX] = {[FACT_ENTRIES] = ROLE_ENTRY,
+                                             [FACT_MASTER] = ROLE_UNIQUE,
+                                             [FACT_CLUSTER] = ROLE_BOOT,
+                                             [FACT_PRIMARY] = ROLE_PAIR};
+    bool set = fact == FACT_ENTRIES || fact == FACT_MEMBERS, cluster = fact == FACT_CLUSTER;
+    bool has = fact == FACT_MEMBERS ? s->type->scripts : has_role(s, needs[fact]);
+    bool state = v->state == 0 || (cluster && v->state > 0 && v->state <= CLUSTER_RECOVER);
+    return has && state && (cluster || v->token == 0) && (set ? v->node == 0 : v->ids.n == 0);
+}
+
+static int check_fact(struct service *s, enum fact_id fact, const struct fact_value *v, struct err *e)
+{
+    if (!has_shape(s, fact, v)) {
+        return err_set(e, ERR_INVALID, "this is no fact %s of a %s service", fact_id_to_str(fact),
+                       s->type->name);
+    }
+    for (int64_t i = 0; i < v->ids.n; i++) {
+        const struct node *n = service_node(s, v->ids.id[i]);
+        if (!n || (fact == FACT_ENTRIES && !can_be(s, n, ROLE_ENTRY))) {
+            return err_set(e, ERR_INVALID, "node %lld can not be one of the %s", (long long)v->ids.id[i],
+                           fact_id_to_str(fact));
+        }
+    }
+    /* a cluster keeps the name of its first node when that is gone; other facts must name one that is there */
+    const struct node *n = v->node ? service_node(s, v->node) : NULL;
+    bool there = v->node == 0 || n || fact == FACT_CLUSTER;
+    bool fits = !n || fact != FACT_MASTER || service_type_has(s->type, n->role, ROLE_UNIQUE);
+    return there && fits ? 0
+                         : err_set(e, ERR_INVALID, "node %lld can not be the %s", (long long)v->node,
+                                   fact_id_to_str(fact));
 }
 
 int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct fact_value *v, struct err *e)
@@ -210,14 +257,11 @@ int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct 
     if (rev != s->facts[fact].rev) {
         return err_set(e, ERR_STALE, "fact %s has another revision", fact_id_to_str(fact));
     }
-    for (int64_t i = 0; i < v->ids.n; i++) {
-        if (!known(t, v->ids.id[i])) {
-            return err_set(e, ERR_INVALID, "node %lld is none of this service", (long long)v->ids.id[i]);
+    if (!bug(JUNK_FACTS)) {
+        int r = check_fact(s, fact, v, e);
+        if (r < 0) {
+            return r;
         }
-    }
-    /* a cluster keeps the name of its first node when that is gone; other facts must name one that is there */
-    if (fact != FACT_CLUSTER && !known(t, v->node)) {
-        return err_set(e, ERR_INVALID, "node %lld is none of this service", (long long)v->node);
     }
     s->facts[fact].v = *v;
     s->facts[fact].rev++;

@@ -264,7 +264,7 @@ static void chunk_tick(struct world *w, int k)
         int to = good_replicas(w, k, role, c, draining) < wanted && source
                      ? pick_holder(w, k, role, c, draining)
                      : 0;
-        if (to && t->chunk[c].n < 4) {
+        if (to && t->chunk[c].n < REPLICAS_MAX) {
             t->chunk[c].node[t->chunk[c].n++] = to;
             copies--;
         }

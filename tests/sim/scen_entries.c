@@ -184,6 +184,29 @@ static int holders_in_step(const struct world *w, const struct vm *but)
     return n;
 }
 
+static bool moves_primary(const struct world *w, const struct message *m)
+{
+    const struct call *c = m->payload;
+    return c->kind == CALL_PUBLISH && c->fact == FACT_PRIMARY;
+}
+
+/* A request to move the primary is lost, and the primary is back: the request is void, whatever becomes of it. */
+static void lost_publish(struct world *w)
+{
+    const struct fact *fact = &w->db.s[0].facts[FACT_PRIMARY];
+    struct vm *primary = vm_of(w, fact->v.node);
+    int64_t rev = fact->rev;
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, moves_primary);
+    hang(w, primary, 600);
+    UNTIL(w, 60, g->hits > 0);
+    wake(w, primary);
+    RUN(w, 20);
+    EXPECT(w, fact->rev == rev);
+    gate_lose(w, g);
+    UNTIL(w, 60, fact->rev > rev);
+    HOLDS(w, 60, fact->v.node == primary->node);
+}
+
 /* A holder of the sessions is away, another one takes its place, it returns: one of the three gives the role up. Each
  * document takes longer than the planner needs for the next one. */
 static void slow_handback(struct world *w)
@@ -473,5 +496,12 @@ const struct scenario scen_entries[] = {
      .counts = {{1, 2, 1}},
      .bugs = CATCHES(BUG(DRAINS_NAMED)),
      .play = needed_again},
+    {.name = "lost-publish",
+     .hole = "a lost request to move the primary holds its node for ever",
+     .rule = "F9 Z5",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .bugs = CATCHES(BUG(PUBLISH_BLIND)),
+     .play = lost_publish},
     {0},
 };

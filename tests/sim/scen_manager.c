@@ -141,6 +141,40 @@ static void lying_manager(struct world *w)
     UNTIL(w, 200, mgr_current(w) && !mgr_current(w)->lying && mgr_current(w)->ready);
 }
 
+/* What a lying manager would publish; false when the director takes it. */
+static bool is_refused(struct world *w, int svc, enum fact_id fact, struct fact_value v)
+{
+    struct truth t;
+    struct effects x;
+    dir_begin(w, svc, &t, &x);
+    int r = truth_publish(&t, fact, w->db.s[svc].facts[fact].rev, &v, NULL);
+    dir_commit(w, svc, &t);
+    return r < 0;
+}
+
+/* Facts that no honest manager publishes: the next one would have to live with them. */
+static void junk_facts(struct world *w)
+{
+    enum { PHP, DRAIN, QUORUM };
+    int64_t proxy = nth(w, PROXY, 0)->node, backend = nth(w, BACKEND, 0)->node, holder = 0;
+    for (int i = 0; i < w->db.s[DRAIN].n_nodes; i++) {
+        const struct node *n = &w->db.s[DRAIN].nodes[i];
+        holder = n->role == HOLDER ? n->id : holder;
+    }
+    struct id_set one = {.n = 1, .id = {backend}};
+    EXPECT(w, is_refused(w, PHP, FACT_PRIMARY, (struct fact_value){.node = proxy, .ids = one}));
+    EXPECT(w, is_refused(w, PHP, FACT_PRIMARY, (struct fact_value){.node = holder}));
+    EXPECT(w, is_refused(w, PHP, FACT_MASTER, (struct fact_value){.node = proxy}));
+    EXPECT(w, is_refused(w, PHP, FACT_MEMBERS, (struct fact_value){.ids = one}));
+    EXPECT(w, is_refused(w, PHP, FACT_ENTRIES, (struct fact_value){.ids = one}));
+    EXPECT(w, is_refused(w, PHP, FACT_CLUSTER, (struct fact_value){.state = CLUSTER_FORMED}));
+    EXPECT(w, is_refused(w, DRAIN, FACT_MASTER, (struct fact_value){.node = holder}));
+    EXPECT(w, is_refused(w, QUORUM, FACT_CLUSTER, (struct fact_value){.state = 17}));
+    EXPECT(w, is_refused(w, QUORUM, FACT_CLUSTER, (struct fact_value){.state = -1}));
+    RUN(w, 60);
+    EXPECT(w, unconverged(w) == NULL);
+}
+
 const struct scenario scen_manager[] = {
     {.name = "fresh-node",
      .hole = "2: a fresh node is judged by the manager's start, and replaced without end",
@@ -204,5 +238,12 @@ const struct scenario scen_manager[] = {
      .counts = {{1, 1, 2}},
      .bugs = CATCHES(BUG(NO_SURGE), BUG(NO_LIMIT)),
      .play = lying_manager},
+    {.name = "junk-facts",
+     .hole = "facts of a lying manager tie the hands of the next one",
+     .rule = "T2",
+     .services = "php drain quorum",
+     .counts = {{1, 0, 1}, {1, 2}, {1, 1}},
+     .bugs = CATCHES(BUG(JUNK_FACTS)),
+     .play = junk_facts},
     {0},
 };

@@ -16,6 +16,7 @@
 #include "model/cloud_result.h"
 
 #define SVC_MAX 3
+#define REPLICAS_MAX 12 /* of a chunk; old ones stay until their node goes */
 #define VMS_MAX 1024
 #define IDS_MAX 16384
 #define ROWS_MAX 16384
@@ -144,7 +145,7 @@ struct svc_truth { /* what really is, by service */
     int64_t cluster_pos, sessions, no_primary_since, crowded_since, calm_since;
     int n_chunks, chunk_n, lost_chunks;
     struct {
-        int id, n, node[4]; /* machines */
+        int id, n, node[REPLICAS_MAX]; /* machines */
     } chunk[40];
     int64_t last_gen;
     int asked[ROLES_MAX]; /* smallest count that users have asked for lately */
