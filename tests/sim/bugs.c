@@ -7,9 +7,7 @@
 
 #include "sim.h"
 
-static const struct {
-    const char *name, *what;
-} bugs[] = {
+const struct bug_text bugs[BUG_MAX] = {
 #define X(sym, text) {#sym, text},
     BUG_TABLE(X)
 #undef X

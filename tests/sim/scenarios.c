@@ -9,14 +9,6 @@
 static const struct scenario *const themes[] = {scen_entries, scen_order, scen_data, scen_manager,
                                                 scen_director};
 
-static const struct {
-    const char *name, *what;
-} bugs[] = {
-#define X(sym, text) {#sym, text},
-    BUG_TABLE(X)
-#undef X
-};
-
 /* ---- one run ---- */
 
 static void add_services(struct world *w, const struct scenario *sc)

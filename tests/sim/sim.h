@@ -387,5 +387,9 @@ int type_entry(const struct service_type *t);
 int type_with(const struct service_type *t, unsigned flag); /* first role with the flag, -1 */
 
 /* ---- bugs.c ---- */
+struct bug_text {
+    const char *name, *what;
+};
+extern const struct bug_text bugs[BUG_MAX]; /* by enum bug */
 /* name NULL: all; returns how many were caught within max_seeds. */
 int bugs_run(const char *name, int max_seeds);

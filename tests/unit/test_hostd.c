@@ -1,15 +1,18 @@
 /*
- * The parts of hostd that need no root: configuration, what follows from an index, grammars, records.
+ * The parts of hostd that need no node: configuration, what follows from an index, grammars, records, mount name spaces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/fs.h"
 #include "hostd/config.h"
+#include "hostd/mounts.h"
 #include "hostd/process.h"
 #include "hostd/record.h"
 
@@ -190,11 +193,53 @@ static int take_down(void **state)
     return r;
 }
 
+/* In the child: the number of the step that failed, 0 = none. */
+static int separate_in_chroot(const char *dir)
+{
+    struct err e = {0};
+    struct stat before, after;
+
+    if (chroot(dir) < 0 || chdir("/") < 0 || stat("/", &before) < 0) {
+        return 1;
+    }
+    if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) == 0) {
+        return 2; /* then this tests nothing: a chroot's root is no mount */
+    }
+    if (mounts_separate("/inside", &e) < 0) {
+        return 3;
+    }
+    if (stat("/", &after) < 0 || after.st_ino != before.st_ino || access("/inside", F_OK) < 0) {
+        return 4;
+    }
+    return mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? 5 : 0; /* it is one now */
+}
+
+static void test_mounts_in_chroot(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *inside = str_printf("%s/inside", f->dir);
+    int status = 0;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(mkdir(inside, 0700), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(separate_in_chroot(f->dir));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(access(inside, F_OK), 0); /* our own view is the one of before */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_bad_config), cmocka_unit_test(test_grammars),
-        cmocka_unit_test(test_record),   cmocka_unit_test(test_process),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_grammars), cmocka_unit_test(test_record),
+        cmocka_unit_test(test_process),  cmocka_unit_test(test_mounts_in_chroot),
     };
 
     return cmocka_run_group_tests_name("hostd", tests, set_up, take_down);
