@@ -318,6 +318,7 @@ const struct cloud_driver cloud_local = {
     .summary = "containers on this machine",
     .config = keys,
     .capabilities = CLOUD_CAN_VOLUMES,
+    .watched = true,
     .open = local_open,
     .close = local_close,
     .types = local_types,

@@ -10,9 +10,10 @@
 #define QUEUE_MAX 4096
 
 struct job {
-    int64_t app;
+    enum { JOB_NONE, JOB_NODE, JOB_LEAKS, JOB_ENDED } kind;
+    int64_t app; /* JOB_NODE */
     struct cloud_task task;
-    int leaks_of; /* index of a cloud, -1 = a node's task */
+    int cloud; /* the others: its index */
 };
 struct provision {
     pthread_mutex_t lock;
@@ -21,7 +22,7 @@ struct provision {
     struct job queue[QUEUE_MAX];
     int n_threads;
     pthread_t threads[64];
-    struct job running[64]; /* by thread; app 0 and leaks_of -1 = idle */
+    struct job running[64]; /* by thread; JOB_NONE = idle */
     bool stopping;
 };
 struct worker {
@@ -31,7 +32,7 @@ struct worker {
 
 static bool same(const struct job *a, const struct job *b)
 {
-    return a->app == b->app && a->leaks_of == b->leaks_of && a->task.node == b->task.node &&
+    return a->kind == b->kind && a->app == b->app && a->cloud == b->cloud && a->task.node == b->task.node &&
            a->task.step == b->task.step;
 }
 
@@ -55,12 +56,17 @@ static void add(struct director *d, const struct job *j)
 
 void provision_add(struct director *d, int64_t app, const struct cloud_task *task)
 {
-    add(d, &(struct job){.app = app, .task = *task, .leaks_of = -1});
+    add(d, &(struct job){.kind = JOB_NODE, .app = app, .task = *task});
 }
 
 void provision_add_leaks(struct director *d, int cloud)
 {
-    add(d, &(struct job){.leaks_of = cloud});
+    add(d, &(struct job){.kind = JOB_LEAKS, .cloud = cloud});
+}
+
+void provision_add_ended(struct director *d, int cloud)
+{
+    add(d, &(struct job){.kind = JOB_ENDED, .cloud = cloud});
 }
 
 /* ---- one node's call ---- */
@@ -250,7 +256,7 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
 static void do_leaks(struct director *d, struct director_cloud *c)
 {
     _cleanup_err_ struct err e = {0};
-    struct cloud_machine *m = NULL;
+    _cleanup_free_ struct cloud_machine *m = NULL;
     size_t n = 0;
     if (!c->available || atomic_load(&d->recovery)) {
         return;
@@ -262,7 +268,37 @@ static void do_leaks(struct director *d, struct director_cloud *c)
     } else if (n > 0) {
         remove_leaks(d, c, m, n);
     }
-    free(m);
+}
+
+/* ---- machines that ended ---- */
+
+/* One look that found it gone; as with a poll, truth asks for two (X6), and the next look comes soon. */
+static void tell_ended(struct director *d, const struct cloud_machine *m)
+{
+    struct node_row row;
+    _cleanup_err_ struct err e = {0};
+    int rc = store_node_by_token(d->store, m->token, &row, &e);
+    bool lives = rc == 0 && (row.node.status == NODE_UP || row.node.status == NODE_BOOTING);
+    if (lives && str_eq(row.node.cloud_id, m->id)) {
+        struct job j = {.app = row.app, .task = {.service = row.service, .node = row.node.id}};
+        struct cloud_outcome o = {.step = STEP_POLL, .result = CLOUD_OK, .gone = true};
+        feed_back(d, &j, &o);
+    }
+}
+
+static void do_ended(struct director *d, struct director_cloud *c)
+{
+    _cleanup_err_ struct err e = {0};
+    _cleanup_free_ struct cloud_machine *m = NULL;
+    size_t n = 0;
+    if (!c->available || c->cloud.driver->list(c->cloud.handle, &m, &n, &e) < 0) {
+        return; /* the polls of the nodes say what is wrong */
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].state == CLOUD_M_GONE) {
+            tell_ended(d, &m[i]);
+        }
+    }
 }
 
 /* ---- the pool ---- */
@@ -270,7 +306,7 @@ static void do_leaks(struct director *d, struct director_cloud *c)
 static bool take(struct provision *p, int index, struct job *ret)
 {
     pthread_mutex_lock(&p->lock);
-    p->running[index] = (struct job){.leaks_of = -1};
+    p->running[index] = (struct job){.kind = JOB_NONE};
     while (p->n == 0 && !p->stopping) {
         pthread_cond_wait(&p->more, &p->lock);
     }
@@ -291,10 +327,18 @@ static void *work(void *arg)
     struct director *d = w->d;
     struct job j;
     while (take(d->provision, w->index, &j)) {
-        if (j.leaks_of >= 0) {
-            do_leaks(d, &d->clouds[j.leaks_of]);
-        } else {
+        switch (j.kind) {
+        case JOB_NODE:
             do_task(d, &j);
+            break;
+        case JOB_LEAKS:
+            do_leaks(d, &d->clouds[j.cloud]);
+            break;
+        case JOB_ENDED:
+            do_ended(d, &d->clouds[j.cloud]);
+            break;
+        case JOB_NONE:
+            break;
         }
     }
     free(w);
@@ -306,9 +350,6 @@ int provision_start(struct director *d, struct err *e)
     struct provision *p = d->provision = xcalloc(1, sizeof(*p));
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->more, NULL);
-    for (int i = 0; i < (int)ARRAY_LEN(p->running); i++) {
-        p->running[i].leaks_of = -1;
-    }
     for (int i = 0; i < (int)d->config.provision_threads; i++) {
         struct worker *w = xcalloc(1, sizeof(*w));
         *w = (struct worker){.d = d, .index = i};

@@ -111,6 +111,16 @@ static int look_for_leaks(struct director *d, struct err *e)
     return 0;
 }
 
+static int look_for_ended(struct director *d, struct err *e)
+{
+    for (int i = 0; i < d->n_clouds; i++) {
+        if (d->clouds[i].cloud.driver && d->clouds[i].cloud.driver->watched) {
+            provision_add_ended(d, i);
+        }
+    }
+    return 0;
+}
+
 static int renew_own(struct director *d, struct err *e)
 {
     int rc = ca_renew_own(d->ca, d->store, clock_steady_ms(), e);
@@ -132,6 +142,7 @@ static const struct {
     int64_t every_ms;
     int (*run)(struct director *d, struct err *e);
 } chores[] = {
+    {"ended", 1000, look_for_ended},
     {"mark", 10000, mark},
     {"leaks", 60000, look_for_leaks},
     {"sessions", 600000, expire_tokens},

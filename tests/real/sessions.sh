@@ -19,10 +19,10 @@ goes_on() {
     same "$1" $((last + 1)) "${now:-none}"
     last=${now:-0}
 }
-# After a fault: within a minute a visit counts on (a visit that was not answered may have counted). A lost node is
-# taken for lost after 30 s at the latest, its successor holds the sessions a few seconds later.
+# After a fault: within 15 s a visit counts on (a visit that was not answered may have counted). The end of a container
+# is seen within 2 s; the rest is the move of the primary.
 goes_on_soon() {
-    local now deadline=$((SECONDS + 60))
+    local now deadline=$((SECONDS + 15))
     now=$(visit)
     while [ -z "$now" ] && [ "$SECONDS" -lt "$deadline" ]; do
         sleep 0.5
