@@ -142,12 +142,9 @@ static const struct {
     int64_t every_ms;
     int (*run)(struct director *d, struct err *e);
 } chores[] = {
-    {"ended", 1000, look_for_ended},
-    {"mark", 10000, mark},
-    {"leaks", 60000, look_for_leaks},
-    {"sessions", 600000, expire_tokens},
-    {"archives", 300000, artifact_collect},
-    {"certificate", 3600000, renew_own},
+    {"ended", 1000, look_for_ended},        {"mark", 10000, mark},
+    {"leaks", 60000, look_for_leaks},       {"sessions", 600000, expire_tokens},
+    {"archives", 300000, artifact_collect}, {"certificate", 3600000, renew_own},
 };
 
 static void do_chores(struct director *d, int64_t done[ARRAY_LEN(chores)])
