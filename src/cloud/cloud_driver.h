@@ -17,8 +17,8 @@ struct cloud_driver {
     /* Keys of its [cloud NAME] section besides `driver`; ends with key NULL. */
     const struct conf_key *config;
     uint32_t capabilities; /* CLOUD_CAN_* */
-    bool
-        watched; /* list is so cheap that machines which ended are looked for every second, besides the polls */
+    /* Its list is cheap: machines that ended are looked for in it every second, besides the polls. */
+    bool watched;
 
     /* settings: the section's keys as a JSON object. Checks them completely. */
     int (*open)(const json_t *settings, const char *installation, void **ret, struct err *e);

@@ -1,6 +1,6 @@
 /*
  * Instance types as one line of text, for clouds that are told theirs by the configuration:
- *   small:500m:256M:256p:1c medium:1000m:512M:512p:10240d:2c
+ *   small:500m:256M:256p:4096d:1c medium:1000m:512M:512p:8192d:2c
  * name, then in any order millicores (m), memory in MB (M), processes (p), disk in MB (d, 0 = no limit),
  * credits an hour (c, up to three decimals).  The first one is the default.
  */
@@ -8,7 +8,9 @@
 
 #include "cloud/cloud.h"
 
-#define TYPES_DEFAULT "small:500m:256M:256p:1c medium:1000m:512M:512p:2c large:2000m:1024M:1024p:4c"
+/* With limits of the disk: a tenant must not fill the one that the director's database is on. */
+#define TYPES_DEFAULT                                                                                        \
+    "small:500m:256M:256p:4096d:1c medium:1000m:512M:512p:8192d:2c large:2000m:1024M:1024p:16384d:4c"
 #define TYPES_MAX 32
 
 /* Caller frees *ret. ERR_INVALID names the word that is wrong. */

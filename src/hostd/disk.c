@@ -49,7 +49,8 @@ static int loop_for(int file, char name[32], struct err *e)
     _cleanup_close_ int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
     if (control < 0) {
-        return err_errno(e, errno, "cannot open /dev/loop-control");
+        return err_set_hint(e, -errno, "A disk limit needs loop devices: modprobe loop.",
+                            "cannot open /dev/loop-control: %s", strerror(errno));
     }
     for (int i = 0; i < LOOP_TRIES; i++) {
         struct loop_config lc = {.fd = (uint32_t)file, .info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};

@@ -62,6 +62,9 @@ static void test_types(void **state)
     assert_null(types_find(list, n, "huge"));
     free(list);
     assert_int_equal(types_parse(TYPES_DEFAULT, &list, &n, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(list[i].disk_mb > 0); /* a tenant must not fill the host's disk */
+    }
     free(list);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err e = {0};
