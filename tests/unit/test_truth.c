@@ -132,6 +132,32 @@ static void test_no_credit_for_a_replacement(void **state)
     assert_int_equal(w->purse.balance, 4);
 }
 
+/* B6: credit that comes while the manager's node is being wound up keeps it, as a manager that is wanted. */
+static void test_credit_comes_back(void **state)
+{
+    struct world *w = *state;
+    struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
+    m.created_ms = m.up_ms = m.heard_ms = w->now;
+    w->app.nodes[w->app.n_nodes++] = m;
+    w->purse.balance = 0;
+    w->now += HOUR_MS - LEAD_MS + SECOND;
+    w->app.manager_heard_ms = w->now;
+
+    struct truth t = truth_of(w);
+    struct cloud_tasks tasks;
+    t.service = NULL;
+    (void)truth_tick(&t, &tasks);
+    assert_true(w->purse.broke_ms != 0);
+    assert_false(w->app.manager_wanted);
+    assert_int_equal(w->app.nodes[0].status, NODE_UP);
+
+    truth_grant(&t, 5, "more");
+    (void)truth_tick(&t, &tasks);
+    assert_true(w->app.manager_wanted);
+    assert_int_equal(w->app.nodes[0].status, NODE_UP);
+    assert_int_equal(w->purse.balance, 4);
+}
+
 /* C3: an operation does not wait for its deadline when its manager cannot be made. */
 static void test_no_manager(void **state)
 {
@@ -173,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop_of_what_does_not_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_manager, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_credit_comes_back, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
