@@ -6,12 +6,25 @@
 #include <errno.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "hostd/cgroup.h"
 #include "hostd/launch.h"
 #include "hostd/layer.h"
 #include "hostd/network.h"
 #include "hostd/nodes.h"
 #include "hostd/process.h"
+
+static const struct log_ctx ctx = {.logger = "hostd.adopt"};
+
+static void enter(struct hostd *h, const struct record *r)
+{
+    struct node *n = xcalloc(1, sizeof(*n));
+
+    n->r = *r;
+    n->next = h->nodes;
+    h->nodes = n;
+    h->n_nodes++;
+}
 
 /* Reads what lies below STATE/nodes into the table; a directory without a readable record gets an entry with
  * index 0, which only says what to clean up. */
@@ -28,14 +41,12 @@ static int read_records(struct hostd *h, struct err *e)
         if (!record_id_ok(de->d_name)) {
             continue;
         }
-        struct node *n = xcalloc(1, sizeof(*n));
-        if (record_read(h->conf, de->d_name, &n->r, NULL) < 0) {
-            n->r = (struct record){.phase = RECORD_DYING};
-            (void)str_copy(n->r.id, sizeof(n->r.id), de->d_name);
+        struct record r;
+        if (record_read(h->conf, de->d_name, &r, NULL) < 0) {
+            r = (struct record){.phase = RECORD_DYING};
+            (void)str_copy(r.id, sizeof(r.id), de->d_name);
         }
-        n->next = h->nodes;
-        h->nodes = n;
-        h->n_nodes++;
+        enter(h, &r);
     }
     closedir(d);
     return 0;
@@ -71,31 +82,41 @@ static bool complete(struct hostd *h, struct record *r)
     return record_write(h->conf, r, NULL) == 0;
 }
 
-static int settle(struct hostd *h, int *adopted, int *cleaned, struct err *e)
+/* False: it will not go now (a process that hangs in the kernel, say). It must not keep the others from
+ * serving: it stays as a node that is being terminated, and whoever terminates it tries again. */
+static bool destroyed(const struct hostd *h, const struct record *r)
+{
+    _cleanup_err_ struct err e = {0};
+
+    if (nodes_destroy(h->conf, r, &e) < 0) {
+        log_warn(&ctx, "what is left of node %s cannot be removed yet: %s", r->id, e.message);
+        return false;
+    }
+    return true;
+}
+
+static void settle(struct hostd *h, int *adopted, int *cleaned)
 {
     struct node **p = &h->nodes;
 
     while (*p) {
         struct node *n = *p;
-        if (complete(h, &n->r)) {
-            h->last_index = n->r.index > h->last_index ? n->r.index : h->last_index;
-            *adopted += 1;
-            p = &n->next;
-            continue;
-        }
-        if (!str_eq(n->r.boot, h->boot)) {
+        bool whole = complete(h, &n->r);
+        if (!whole && !str_eq(n->r.boot, h->boot)) {
             n->r.pid = n->r.pid_start = 0; /* the number may mean another process now */
         }
-        int r = nodes_destroy(h->conf, &n->r, e);
-        if (r < 0) {
-            return r;
+        if (!whole && destroyed(h, &n->r)) {
+            *cleaned += 1;
+            *p = n->next;
+            h->n_nodes--;
+            free(n);
+            continue;
         }
-        *cleaned += 1;
-        *p = n->next;
-        h->n_nodes--;
-        free(n);
+        n->r.phase = whole ? n->r.phase : RECORD_DYING;
+        h->last_index = n->r.index > h->last_index ? n->r.index : h->last_index;
+        *adopted += whole;
+        p = &n->next;
     }
-    return 0;
 }
 
 static bool known(const struct hostd *h, const char *id)
@@ -108,19 +129,23 @@ static bool known(const struct hostd *h, const char *id)
     return false;
 }
 
-/* Ends processes in the installation's control groups that belong to no node of the table. */
+/* Ends processes in the installation's control groups that belong to no node of the table; those that will not
+ * end get an entry. */
 static int end_strangers(struct hostd *h, int *cleaned, struct err *e)
 {
     _cleanup_(process_list_done) struct process_list l = {0};
     int r = process_of_node(h->conf, NULL, &l, e);
 
     for (size_t i = 0; r == 0 && i < l.n; i++) {
-        struct record stranger = {0};
+        struct record stranger = {.phase = RECORD_DYING};
         if (!process_node_id(h->conf, l.pids[i], stranger.id, sizeof(stranger.id)) || known(h, stranger.id)) {
             continue;
         }
-        r = nodes_destroy(h->conf, &stranger, e);
-        *cleaned += r == 0;
+        if (destroyed(h, &stranger)) {
+            *cleaned += 1;
+        } else {
+            enter(h, &stranger);
+        }
     }
     return r;
 }
@@ -159,8 +184,11 @@ int nodes_start(struct hostd *h, int *ret_adopted, int *ret_cleaned, struct err 
         return r;
     }
     if ((r = network_up(h->conf, e)) < 0 || (r = cgroup_up(h->conf, e)) < 0 ||
-        (r = launch_prepare(h->conf, e)) < 0 || (r = settle(h, &adopted, &cleaned, e)) < 0 ||
-        (r = end_strangers(h, &cleaned, e)) < 0 || (r = sweep(h, e)) < 0) {
+        (r = launch_prepare(h->conf, e)) < 0) {
+        return r;
+    }
+    settle(h, &adopted, &cleaned);
+    if ((r = end_strangers(h, &cleaned, e)) < 0 || (r = sweep(h, e)) < 0) {
         return r;
     }
     *ret_adopted = adopted;

@@ -5,8 +5,10 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -23,12 +25,15 @@ static int write_map(pid_t pid, const char *file, int64_t base)
     return fd < 0 || write(fd, map, strlen(map)) < 0 ? -errno : 0;
 }
 
-/* The child only has to exist while its name space is opened. */
-static _Noreturn void hold_userns(int ready)
+/* The child only has to exist while its name space is opened: it holds nothing else, and goes with its parent. */
+static _Noreturn void hold_userns(unsigned ready)
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)close_range(0, ready - 1, 0);
+    (void)close_range(ready + 1, ~0U, 0);
     char c = unshare(CLONE_NEWUSER) == 0 ? 0 : (char)errno;
 
-    if (write(ready, &c, 1) == 1) {
+    if (write((int)ready, &c, 1) == 1) {
         for (;;) {
             (void)pause();
         }
@@ -65,7 +70,7 @@ int idmap_userns(int64_t base, struct err *e)
     wr = ends[1];
     child = fork();
     if (child == 0) {
-        hold_userns(wr);
+        hold_userns((unsigned)wr);
     }
     if (child < 0) {
         return err_errno(e, errno, "cannot fork");

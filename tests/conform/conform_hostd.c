@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -455,6 +456,27 @@ static void check_odd_records(void **state)
     assert_false(fs_exists(record));
 }
 
+/* What cannot be removed now (a mount point in the way stands for any reason) keeps nobody from serving. */
+static void check_stubborn_left_over(void **state)
+{
+    struct fixture *f = *state;
+    const char *id = "n38-zzzzzzzz";
+    _cleanup_free_ char *junk = record_dir(&f->w.conf, id), *upper = record_path(&f->w.conf, id, "upper");
+    struct record n;
+
+    (void)hostd_world_kill(&f->w, SIGKILL);
+    assert_int_equal(fs_mkdirs(upper, 0700, NULL), 0);
+    assert_int_equal(mount("none", upper, "tmpfs", 0, NULL), 0);
+    relaunch(f);
+    create(f, "beside", 0, &n);
+    terminate(f, n.id);
+    assert_state(f, id, "GONE");
+    assert_true(fs_exists(junk));
+    assert_int_equal(umount(upper), 0);
+    terminate(f, id);
+    assert_false(fs_exists(junk));
+}
+
 /* ---- the socket ---- */
 
 #define BAD_TYPE(name, millicores)                                                                           \
@@ -665,10 +687,11 @@ static const struct CMUnitTest checks[] = {
     cmocka_unit_test(check_disk_limit),         cmocka_unit_test(check_network),
     cmocka_unit_test(check_readoption),         cmocka_unit_test(check_crash_in_create),
     cmocka_unit_test(check_crash_in_terminate), cmocka_unit_test(check_killed_monitor),
-    cmocka_unit_test(check_odd_records),        cmocka_unit_test(check_bad_lines),
-    cmocka_unit_test(check_random_lines),       cmocka_unit_test(check_long_line),
-    cmocka_unit_test(check_other_user),         cmocka_unit_test(check_second_hostd),
-    cmocka_unit_test(check_volume_data),        cmocka_unit_test(check_left_says_so),
+    cmocka_unit_test(check_odd_records),        cmocka_unit_test(check_stubborn_left_over),
+    cmocka_unit_test(check_bad_lines),          cmocka_unit_test(check_random_lines),
+    cmocka_unit_test(check_long_line),          cmocka_unit_test(check_other_user),
+    cmocka_unit_test(check_second_hostd),       cmocka_unit_test(check_volume_data),
+    cmocka_unit_test(check_left_says_so),
 };
 
 /* Not by cmocka's group fixtures: a failed take-down must be seen in the exit status. */

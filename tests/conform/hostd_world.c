@@ -139,8 +139,9 @@ int hostd_world_launch(struct hostd_world *w, struct err *e)
         return r;
     }
     while (clock_mono_ms() < deadline) {
-        _cleanup_close_ int fd = hostd_world_connect(w);
-        if (fd >= 0) {
+        /* It has to answer: a child of a killed hostd may still hold the old socket for a moment. */
+        _cleanup_json_ json_t *hello = NULL;
+        if (hostd_world_ask(w, "{\"call\":\"hello\"}", &hello, NULL) == 0) {
             return 0;
         }
         if (waitpid(w->pid, &status, WNOHANG) == w->pid) {
