@@ -132,20 +132,34 @@ int cli_list(struct cli *cli, const char *id, const json_t *args, json_t **ret_a
     return 0;
 }
 
-void cli_note(struct cli *cli, const char *fmt, ...)
+static void say(struct cli *cli, const char *fmt, va_list ap)
 {
-    if (cli->quiet || cli->json) {
-        return;
-    }
     struct buf b = {0}, safe = {0};
-    va_list ap;
-    va_start(ap, fmt);
     buf_vaddf(&b, fmt, ap);
-    va_end(ap);
     term_safe(&safe, b.data, true);
     fprintf(cli->term.err, "%s\n", safe.data);
     buf_done(&b);
     buf_done(&safe);
+}
+
+void cli_note(struct cli *cli, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!cli->quiet && !cli->json) {
+        say(cli, fmt, ap);
+    }
+    va_end(ap);
+}
+
+void cli_warn(struct cli *cli, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (!cli->json) {
+        say(cli, fmt, ap);
+    }
+    va_end(ap);
 }
 
 static void report_json(struct cli *cli, int code, const struct err *e)

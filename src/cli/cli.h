@@ -45,6 +45,8 @@ int cli_explain(struct cli *cli, int code, struct err *e);
 
 /* A line for people on the error stream; silent with --quiet and --json. */
 void cli_note(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Why something failed: with --quiet too. */
+void cli_warn(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints an error as this run wants it and gives the exit code. */
 int cli_report(struct cli *cli, int code, const struct err *e);
 /* JSON to the output, for --json. */

@@ -176,8 +176,9 @@ static bool op_seen(void *arg, const json_t *item)
 static void op_history(void *arg, const json_t *line)
 {
     struct op_state *s = arg;
-    if (json_array_size(json_object_get(s->op, "steps")) > 0 ||
-        json_int(line, "operation", 0) != json_int(s->op, "id", -1)) {
+    bool own = json_int(line, "operation", 0) == json_int(s->op, "id", -1);
+    bool of_app = !json_int(line, "operation", 0) && !json_int(line, "service", 0); /* the manager's node */
+    if (json_array_size(json_object_get(s->op, "steps")) > 0 || (!own && !of_app)) {
         return;
     }
     int64_t now = clock_mono_ms();
@@ -201,12 +202,10 @@ static int64_t node_in(const char *why)
     return 0;
 }
 
-static void show_log(struct cli *cli, const json_t *op)
+static void show_log(struct cli *cli, int64_t service, int64_t node)
 {
-    int64_t node = node_in(json_str(op, "why", ""));
     _cleanup_json_ json_t *log = NULL;
-    _cleanup_json_ json_t *args =
-        json_pack("{s:I,s:i}", "service", (json_int_t)json_int(op, "service", 0), "lines", 10);
+    _cleanup_json_ json_t *args = json_pack("{s:I,s:i}", "service", (json_int_t)service, "lines", 10);
     if (node) {
         json_object_set_new(args, "node", json_integer(node));
     }
@@ -234,6 +233,14 @@ static void show_log(struct cli *cli, const json_t *op)
     strv_free(lines);
 }
 
+void follow_why(struct cli *cli, int64_t service, const char *why)
+{
+    cli_warn(cli, "why: %s", why);
+    if (service && !cli->quiet && !cli->json) {
+        show_log(cli, service, node_in(why));
+    }
+}
+
 static int end_operation(struct cli *cli, const json_t *op)
 {
     const char *state = json_str(op, "state", ""), *title = json_str(op, "title", "operation");
@@ -247,10 +254,8 @@ static int end_operation(struct cli *cli, const json_t *op)
     }
     cli_note(cli, "%s %s: %s after %s", term_mark(t, false), title,
              str_eq(state, "FAILED") ? "failed" : "cancelled", took);
-    cli_note(cli, "why: %s", json_str(op, "why", "no reason was given"));
-    if (str_eq(state, "FAILED") && !cli->quiet && !cli->json) {
-        show_log(cli, op);
-    }
+    follow_why(cli, str_eq(state, "FAILED") ? json_int(op, "service", 0) : 0,
+               json_str(op, "why", "no reason was given"));
     return err_exit_code(ERR_FAILED);
 }
 

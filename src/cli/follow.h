@@ -28,3 +28,7 @@ int follow_run(struct cli *cli, struct progress *p, const struct follow *f, stru
 /* Follows an operation to its end with a line per step and reports it: exit code, or a negative code with e
  * set. *ret_op is its last state (owned by the caller), also when that is FAILED. */
 int follow_operation(struct cli *cli, const json_t *op, json_t **ret_op, struct err *e) WARN_UNUSED;
+
+/* The end of what failed: a line "why: ...", and the last log lines of the part that the reason names (a node, else
+ * the manager of the service). service 0: only the reason. */
+void follow_why(struct cli *cli, int64_t service, const char *why);

@@ -40,8 +40,12 @@ static int report(struct waiting *w, struct err *e)
 {
     const char *state = json_str(w->last, "state", ""), *name = json_str(w->last, "name", "");
     if (w->wanted && !str_eq(w->wanted, state)) {
-        return err_set_hint(e, ERR_FAILED, "conpaas history SERVICE and conpaas log SERVICE tell more",
-                            "%s is in ERROR: %s", name, json_str(w->last, "error", "no reason was given"));
+        if (w->cli->json) {
+            cli_print_json(w->cli, w->last);
+        }
+        cli_note(w->cli, "%s %s is in ERROR", term_mark(&w->cli->term, false), name);
+        follow_why(w->cli, json_int(w->last, "id", 0), json_str(w->last, "error", "no reason was given"));
+        return err_exit_code(ERR_FAILED);
     }
     if (w->cli->json) {
         cli_print_json(w->cli, w->last);

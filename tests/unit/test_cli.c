@@ -368,6 +368,10 @@ static void test_failure_says_why(void **state)
     expect_text(w->err, "why: node 14 did not come up: cloud local has no memory left (61 MB free)");
     expect_text(w->err, "last log lines of node 14:");
     assert_string_equal(w->out, "");
+    fake_director_fail_next(w->director);
+    expect(w, "conpaas node add shop --web 2 --quiet", 1);
+    assert_string_equal(w->err,
+                        "why: node 14 did not come up: cloud local has no memory left (61 MB free)\n");
 }
 
 static void test_wait(void **state)
@@ -377,7 +381,11 @@ static void test_wait(void **state)
     assert_string_equal(w->out, "http://10.88.0.4/\n");
     fake_director_set_state(w->director, "ERROR");
     expect(w, "conpaas wait shop", 1);
-    expect_text(w->err, "shop is in ERROR: no node came up");
+    expect_text(w->err, "shop is in ERROR\nwhy: no node came up\nlast log lines of the manager:\n");
+    expect(w, "conpaas wait shop --quiet", 1);
+    assert_string_equal(w->err, "why: no node came up\n");
+    expect(w, "conpaas wait shop --json", 1);
+    expect_text(w->out, "\"state\": \"ERROR\"");
     expect(w, "conpaas wait shop --state ERROR", 0);
     expect(w, "conpaas wait shop --state stable", 0);
     fake_director_set_state(w->director, "ADAPTING");
