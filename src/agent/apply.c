@@ -15,11 +15,19 @@ struct part {
     struct engine *engine;
     bool fresh, drain;
     enum role_change change;
+    json_t *old; /* its section before this document; owned */
 };
 struct parts {
     int n;
     struct part p[AGENT_ENGINES_MAX];
 };
+
+static void parts_done(struct parts *x)
+{
+    for (int i = 0; i < x->n; i++) {
+        json_decref(x->p[i].old);
+    }
+}
 
 static void on_engine_change(void *arg)
 {
@@ -103,12 +111,12 @@ static int prepare(struct agent *a, int64_t service, struct part *p, struct err 
             return ERR_FAILED;
         }
     }
-    int r = engine_configure(p->engine, p->section, &p->change, e);
-    return r;
+    p->old = json_incref((json_t *)engine_section(p->engine));
+    return engine_configure(p->engine, p->section, &p->change, e);
 }
 
-/* The old document goes on: files as they were, new engines away; what had been changed live is changed back.
- */
+/* The old document goes on: files as they were, new engines away; what had been changed live or switched is changed
+ * back. */
 static void take_back(struct parts *x, int prepared)
 {
     for (int i = 0; i < x->n; i++) {
@@ -116,10 +124,8 @@ static void take_back(struct parts *x, int prepared)
         enum role_change change;
         if (p->fresh) {
             engine_free(p->engine, 1000);
-        } else if (i < prepared && p->engine && engine_section(p->engine) &&
-                   engine_configure(p->engine, engine_section(p->engine), &change, NULL) == 0 &&
-                   (change == CHANGE_RELOAD || change == CHANGE_RESTART)) {
-            (void)!engine_switch(p->engine, engine_section(p->engine), change, NULL);
+        } else if (i < prepared && p->old && engine_configure(p->engine, p->old, &change, NULL) == 0) {
+            (void)!engine_switch(p->engine, p->old, change, NULL);
         }
     }
 }
@@ -156,52 +162,69 @@ static void replace_engines(struct agent *a, const struct parts *x)
     }
 }
 
+/* Up to the first that fails: the caller takes all back then. */
 static int switch_all(struct parts *x, struct err *e)
 {
-    int result = 0;
     for (int i = 0; i < x->n; i++) {
         struct part *p = &x->p[i];
-        _cleanup_err_ struct err why = {0};
-        int r = engine_switch(p->engine, p->section, p->change, &why);
-        if (r < 0 && result == 0) {
-            result =
-                err_set(e, r, "%s: %s", engine_name(p->engine), why.message ? why.message : "switch failed");
+        int r = engine_switch(p->engine, p->section, p->change, e);
+        if (r < 0) {
+            return err_wrap(e, r, "%s", engine_name(p->engine));
         }
-        engine_drain(p->engine, p->drain);
     }
-    return result;
+    for (int i = 0; i < x->n; i++) {
+        engine_drain(x->p[i].engine, x->p[i].drain);
+    }
+    return 0;
+}
+
+static int prepare_all(struct agent *a, int64_t service, struct parts *x, bool *ret_own, struct err *e)
+{
+    for (int i = 0; i < x->n; i++) {
+        int r = prepare(a, service, &x->p[i], e);
+        if (r < 0) {
+            *ret_own = !(e->message && str_starts(e->message, "settings"));
+            take_back(x, i + 1);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static void set_firewall(struct agent *a, const json_t *document)
+{
+    _cleanup_err_ struct err e = {0};
+    int r = firewall_set(json_object_get(document, "allow"), &e);
+    pthread_mutex_lock(&a->lock);
+    (void)str_copy(a->firewall_why, sizeof a->firewall_why, r < 0 && e.message ? e.message : "");
+    pthread_mutex_unlock(&a->lock);
 }
 
 int apply_document(struct agent *a, const json_t *document, bool *ret_own, struct err *e)
 {
-    struct parts x = {0};
+    _cleanup_(parts_done) struct parts x = {0};
     int64_t service = json_int(document, "service", 0);
     *ret_own = true;
     int r = stage_document(a, document, e);
     r = r < 0 ? r : collect(a, document, &x, e);
     sort(&x);
-    for (int i = 0; r >= 0 && i < x.n; i++) {
-        r = prepare(a, service, &x.p[i], e);
-        if (r < 0) {
-            *ret_own = !(e->message && str_starts(e->message, "settings"));
-            take_back(&x, i + 1);
-        }
-    }
+    r = r < 0 ? r : prepare_all(a, service, &x, ret_own, e);
     if (r < 0) {
         return r;
     }
-    _cleanup_err_ struct err wall = {0};
-    r = firewall_set(json_object_get(document, "allow"), &wall);
+    set_firewall(a, document);
+    r = switch_all(&x, e);
+    if (r < 0) {
+        take_back(&x, x.n);
+        set_firewall(a, a->applied);
+        return r;
+    }
     pthread_mutex_lock(&a->lock);
-    (void)str_copy(a->firewall_why, sizeof a->firewall_why, r < 0 && wall.message ? wall.message : "");
     a->service = service;
     pthread_mutex_unlock(&a->lock);
     replace_engines(a, &x);
-    r = switch_all(&x, e);
-    if (r == 0) {
-        stage_drop(a, document);
-    }
-    return r;
+    stage_drop(a, document);
+    return 0;
 }
 
 void apply_stop(struct agent *a)

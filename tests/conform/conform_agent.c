@@ -49,6 +49,19 @@ static json_t *backend(const char *memory_limit)
                      9000, "service", SERVICE, "versions", 1, "settings", "memory_limit", memory_limit);
 }
 
+static json_t *target(int port)
+{
+    return json_pack("{s:i, s:s, s:i}", "id", 1, "address", "127.0.0.1", "port", port);
+}
+
+static json_t *proxy(int port)
+{
+    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:[i], s:b, s:{s:[o], s:[o]}, s:i}", "engine", "haproxy",
+                     "name", "proxy", "port", port, "service", SERVICE, "route", 1, "versions", 1,
+                     "front_controller", 1, "targets", "web", target(8080), "backend", target(9000),
+                     "request_timeout_s", 60);
+}
+
 static json_t *with(json_t *roles, const char *role, json_t *section, bool drain)
 {
     json_object_set_new(roles, role, json_pack("{s:b, s:[o]}", "drain", drain, "engines", section));
@@ -168,6 +181,12 @@ static void test_refused_as_a_whole(void **state)
     int from = w->reports;
     WAIT_FOR(w->reports > from + 2);
     assert_true(healthy(w, "backend"));
+}
+
+static json_t *three(int web_port, int proxy_port)
+{
+    json_t *roles = with(with(json_object(), "web", web(web_port), false), "backend", backend("64M"), false);
+    return with(roles, "proxy", proxy(proxy_port), false);
 }
 
 static void test_probe(void **state)
@@ -440,6 +459,23 @@ static void test_size(void **state)
 #endif
 }
 
+/* The proxy, switched last, does not get the port it wants: the web server, switched before, returns to its old one. */
+static void test_switched_back(void **state)
+{
+    struct agent_world *w = *state;
+    agent_world_give(w, document(5, 13, three(8080, 8090), json_pack("[o]", version_one(w))));
+    WAIT_FOR(done(w, 5, 13) && healthy(w, "proxy"));
+    agent_world_give(w, document(5, 14, three(8082, 9000), json_pack("[o]", version_one(w))));
+    WAIT_FOR(done(w, 5, 14));
+    _cleanup_json_ json_t *r = agent_world_report(w);
+    assert_int_equal(json_int(json_object_get(r, "refused"), "seq", 0), 14);
+    assert_int_equal(json_int(json_object_get(r, "applied"), "settings", 0), 13);
+    WAIT_FOR(status_of(8080) == 200 && status_of(8082) == 0);
+    WAIT_FOR(healthy(w, "web") && healthy(w, "backend") && healthy(w, "proxy"));
+    agent_world_give(w, document(5, 15, both(), json_pack("[o]", version_one(w))));
+    WAIT_FOR(done(w, 5, 15));
+}
+
 static void test_renewal(void **state)
 {
     struct agent_world *w = *state;
@@ -507,6 +543,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wrong_artifact),
         cmocka_unit_test(test_drain_and_empty),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_switched_back),
         cmocka_unit_test(test_renewal),
         cmocka_unit_test(test_ends_in_order),
     };
