@@ -146,6 +146,24 @@ static int64_t account(struct truth *t)
 
 /* ---- the manager's node ---- */
 
+/* Its node is condemned: never adopted again. One on which no manager has ever led counts as a creation that failed
+ * (C2), or it would be replaced for ever; each try costs its hour, so that in the end there is one an hour. */
+static void condemn_manager(struct truth *t, struct node *n)
+{
+    struct app *a = t->app;
+    bool late = n->status != NODE_UP, idle = !late && a->manager_heard_ms <= n->up_ms;
+    const char *why = late   ? "the manager's node did not boot in time"
+                      : idle ? "the manager did not start on its node"
+                             : "the manager's node is lost";
+    truth_kill(t, n, late ? "late" : "lost");
+    if (!late && !idle) {
+        truth_history(t, "%s", why);
+    } else {
+        truth_create_failed(t, why);
+        a->launch_after_ms = a->fails >= FAILS_MAX ? t->now_ms + HOUR_MS : a->launch_after_ms;
+    }
+}
+
 static int64_t watch_manager(struct truth *t)
 {
     struct app *a = t->app;
@@ -159,12 +177,7 @@ static int64_t watch_manager(struct truth *t)
         if (t->now_ms < lost || t->recovery) {
             return lost;
         }
-        bool late = n->status != NODE_UP;
-        truth_history(t, late ? "the manager's node did not boot in time" : "the manager's node is lost");
-        truth_kill(t, n, late ? "late" : "lost"); /* condemned: never adopted again */
-        if (late) {
-            truth_create_failed(t, "the manager's node did not boot in time");
-        }
+        condemn_manager(t, n);
     }
     if (!a->manager_wanted || a->deleting || t->recovery || t->purse->broke_ms != 0) {
         return INT64_MAX;

@@ -114,10 +114,28 @@ static int fill(const struct programs *p, const char *tmp, struct err *e)
     return r;
 }
 
+/* In a directory of our own, put in place as a whole: other threads may be building the same layer. */
+static int build(const struct config *c, const struct programs *p, const char *final, struct err *e)
+{
+    _cleanup_free_ char *tmp = str_printf("%s/layers/new.XXXXXX", c->state);
+    int r;
+
+    if (!mkdtemp(tmp)) {
+        return err_errno(e, errno, "cannot make a directory for the programs layer");
+    }
+    r = chmod(tmp, 0755) < 0 ? err_errno(e, errno, "cannot open up the programs layer") : fill(p, tmp, e);
+    if (r < 0 || rename(tmp, final) < 0) {
+        bool other_was_first = r == 0 && (errno == EEXIST || errno == ENOTEMPTY);
+        r = r < 0 || other_was_first ? r : err_errno(e, errno, "cannot put the programs layer in place");
+        (void)!fs_remove_tree(tmp, NULL);
+    }
+    return r;
+}
+
 int layer_make(const struct config *c, char **ret, struct err *e)
 {
     _cleanup_(programs_done) struct programs p = {0};
-    _cleanup_free_ char *final = NULL, *tmp = NULL, *init = str_printf("%s/%s", c->programs, c->init);
+    _cleanup_free_ char *final = NULL, *init = str_printf("%s/%s", c->programs, c->init);
     char hex[SHA256_HEX];
     int r;
 
@@ -133,12 +151,8 @@ int layer_make(const struct config *c, char **ret, struct err *e)
         *ret = TAKE_PTR(final);
         return 0;
     }
-    tmp = str_printf("%s/layers/%s.tmp", c->state, hex);
-    if ((r = fs_remove_tree(tmp, e)) < 0 || (r = fill(&p, tmp, e)) < 0) {
+    if ((r = build(c, &p, final, e)) < 0) {
         return r;
-    }
-    if (rename(tmp, final) < 0) {
-        return err_errno(e, errno, "cannot put the programs layer in place");
     }
     *ret = TAKE_PTR(final);
     return 0;

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -368,6 +369,59 @@ static void check_readoption(void **state)
     assert_state(f, n.id, "not_found");
 }
 
+/* The first nodes of a new build, all at once: each has all the programs. */
+#define CROWD 6
+#define PROGRAMS 8
+
+struct first {
+    struct fixture *f;
+    pthread_t thread;
+    char *line;
+    json_t *answer;
+};
+
+static void *create_first(void *arg)
+{
+    struct first *x = arg;
+
+    return hostd_world_ask(&x->f->w, x->line, &x->answer, NULL) < 0 ? arg : NULL;
+}
+
+static void check_first_nodes_at_once(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *filler = xcalloc(1, 1 << 20);
+    struct first x[CROWD];
+
+    for (int i = 0; i < PROGRAMS; i++) {
+        _cleanup_free_ char *path = str_printf("%s/program-%d", f->w.conf.programs, i);
+        filler[0] = (char)i;
+        assert_int_equal(fs_write_atomic(path, filler, 1 << 20, 0755, NULL), 0);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        _cleanup_free_ char *token = str_printf("first-%d", i);
+        x[i] = (struct first){.f = f, .line = create_line(f, token, 0)};
+        assert_int_equal(pthread_create(&x[i].thread, NULL, create_first, &x[i]), 0);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(x[i].thread, &failed), 0);
+        assert_null(failed);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        _cleanup_buf_ struct buf out = {0};
+        struct record n;
+        assert_string_equal(code_of(x[i].answer), "ok");
+        assert_int_equal(
+            record_read(&f->w.conf, json_str(json_object_get(x[i].answer, "ok"), "id", ""), &n, NULL), 0);
+        assert_int_equal(INSIDE(&n, &out, "sh", "-c", "cat /usr/lib/conpaas/program-* | wc -c"), 0);
+        assert_int_equal(strtol(out.data, NULL, 10), PROGRAMS << 20);
+        terminate(f, n.id);
+        json_decref(x[i].answer);
+        free(x[i].line);
+    }
+}
+
 /* Kills hostd at many moments of a create. Afterwards the node either is there as a whole or not at all, and
  * a second create gives a whole one. */
 static void check_crash_in_create(void **state)
@@ -682,15 +736,25 @@ static void check_left_says_so(void **state)
 }
 
 static const struct CMUnitTest checks[] = {
-    cmocka_unit_test(check_confined),           cmocka_unit_test(check_no_name_spaces),
-    cmocka_unit_test(check_separate),           cmocka_unit_test(check_limits),
-    cmocka_unit_test(check_disk_limit),         cmocka_unit_test(check_network),
-    cmocka_unit_test(check_readoption),         cmocka_unit_test(check_crash_in_create),
-    cmocka_unit_test(check_crash_in_terminate), cmocka_unit_test(check_killed_monitor),
-    cmocka_unit_test(check_odd_records),        cmocka_unit_test(check_stubborn_left_over),
-    cmocka_unit_test(check_bad_lines),          cmocka_unit_test(check_random_lines),
-    cmocka_unit_test(check_long_line),          cmocka_unit_test(check_other_user),
-    cmocka_unit_test(check_second_hostd),       cmocka_unit_test(check_volume_data),
+    cmocka_unit_test(check_confined),
+    cmocka_unit_test(check_no_name_spaces),
+    cmocka_unit_test(check_separate),
+    cmocka_unit_test(check_limits),
+    cmocka_unit_test(check_disk_limit),
+    cmocka_unit_test(check_network),
+    cmocka_unit_test(check_readoption),
+    cmocka_unit_test(check_crash_in_create),
+    cmocka_unit_test(check_crash_in_terminate),
+    cmocka_unit_test(check_killed_monitor),
+    cmocka_unit_test(check_first_nodes_at_once),
+    cmocka_unit_test(check_odd_records),
+    cmocka_unit_test(check_stubborn_left_over),
+    cmocka_unit_test(check_bad_lines),
+    cmocka_unit_test(check_random_lines),
+    cmocka_unit_test(check_long_line),
+    cmocka_unit_test(check_other_user),
+    cmocka_unit_test(check_second_hostd),
+    cmocka_unit_test(check_volume_data),
     cmocka_unit_test(check_left_says_so),
 };
 

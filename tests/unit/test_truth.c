@@ -132,13 +132,19 @@ static void test_no_credit_for_a_replacement(void **state)
     assert_int_equal(w->purse.balance, 4);
 }
 
+static void add_manager(struct world *w)
+{
+    struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
+    m.created_ms = m.up_ms = m.heard_ms = w->now;
+    w->app.manager_heard_ms = w->now;
+    w->app.nodes[w->app.n_nodes++] = m;
+}
+
 /* B6: credit that comes while the manager's node is being wound up keeps it, as a manager that is wanted. */
 static void test_credit_comes_back(void **state)
 {
     struct world *w = *state;
-    struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
-    m.created_ms = m.up_ms = m.heard_ms = w->now;
-    w->app.nodes[w->app.n_nodes++] = m;
+    add_manager(w);
     w->purse.balance = 0;
     w->now += HOUR_MS - LEAD_MS + SECOND;
     w->app.manager_heard_ms = w->now;
@@ -156,6 +162,47 @@ static void test_credit_comes_back(void **state)
     assert_true(w->app.manager_wanted);
     assert_int_equal(w->app.nodes[0].status, NODE_UP);
     assert_int_equal(w->purse.balance, 4);
+}
+
+/* T6: a manager's node on which no manager ever starts is not replaced at once and for ever, at the user's cost. */
+static void test_manager_never_starts(void **state)
+{
+    struct world *w = *state;
+    struct cloud_tasks tasks;
+    struct truth t = truth_of(w);
+    t.service = NULL;
+    add_manager(w);
+    t.now_ms = w->now + MANAGER_LOST_MS;
+    (void)truth_tick(&t, &tasks);
+    assert_int_equal(w->app.nodes[0].status, NODE_DYING);
+    assert_int_equal(w->app.n_nodes, 1);
+    assert_int_equal(w->app.fails, 1);
+    assert_true(w->app.launch_after_ms > t.now_ms);
+    assert_non_null(strstr(w->app.fail_why, "did not start"));
+
+    /* the sixth time: an hour's pause, which is paid for anyway */
+    w->app.n_nodes = 0;
+    w->app.fails = FAILS_MAX - 1;
+    add_manager(w);
+    w->app.manager_node = 99;
+    (void)truth_tick(&t, &tasks);
+    assert_true(w->app.launch_after_ms >= t.now_ms + HOUR_MS);
+}
+
+/* T6: one that did lead is replaced at once. */
+static void test_manager_is_lost(void **state)
+{
+    struct world *w = *state;
+    struct cloud_tasks tasks;
+    struct truth t = truth_of(w);
+    t.service = NULL;
+    add_manager(w);
+    w->app.manager_heard_ms += SECOND;
+    t.now_ms = w->now + SECOND + MANAGER_LOST_MS;
+    (void)truth_tick(&t, &tasks);
+    assert_int_equal(w->app.nodes[0].status, NODE_DYING);
+    assert_int_equal(w->app.n_nodes, 2);
+    assert_int_equal(w->app.fails, 0);
 }
 
 /* C3: an operation does not wait for its deadline when its manager cannot be made. */
@@ -200,6 +247,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_manager, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_credit_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_manager_never_starts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_manager_is_lost, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
