@@ -242,6 +242,7 @@ static void write_change(struct truth *t, const struct change *c, int64_t *ret_o
     supersede(t, c);
     if (start) {
         reset_facts(s);
+        truth_forget_replacements(t);
         s->started_once = true;
     }
     set_facet(&s->want, &c->value, c->facet);

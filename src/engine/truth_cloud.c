@@ -255,6 +255,7 @@ void truth_restarted(struct truth *t)
         t->app->manager_heard_ms = t->now_ms;
     } else {
         t->service->converged = false;
+        truth_forget_replacements(t); /* what ended while nobody looked need not have kept ending (T4) */
         truth_update_state(t);
     }
 }

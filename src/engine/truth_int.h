@@ -20,6 +20,7 @@ void truth_set_status(struct truth *t, struct node *n, enum node_status status);
 void truth_kill(struct truth *t, struct node *n, const char *why);
 /* A creation came to nothing: back-off (C2). */
 void truth_create_failed(struct truth *t, const char *why);
+void truth_forget_replacements(struct truth *t); /* T4 */
 /* The node certainly never was (B5): refund, GONE. */
 void truth_never_was(struct truth *t, struct node *n, const char *why);
 

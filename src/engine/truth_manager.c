@@ -95,6 +95,11 @@ static int replacements(struct truth *t, const int counts[ROLES_MAX], int64_t co
     return 0;
 }
 
+void truth_forget_replacements(struct truth *t)
+{
+    memset(t->service->replaced, 0, sizeof t->service->replaced);
+}
+
 /* The first time it is noted, so that people see why (nothing is made, and the manager gets no error: what is noted
  * has to be stored). It goes on when the hour is over, and the service is well again when it converges. */
 static int note_too_many(struct truth *t, struct err *e)

@@ -132,6 +132,26 @@ static void test_no_credit_for_a_replacement(void **state)
     assert_int_equal(w->purse.balance, 4);
 }
 
+/* T4: what went away while the director was away (an ordered end of the installation, a reboot of the machine), and
+ * what was replaced before somebody started the service anew, is no sign of nodes that keep dying. */
+static void test_replacements_are_forgotten(void **state)
+{
+    struct world *w = *state;
+    int64_t op = 0;
+    w->service.want.run = w->service.good.run = RUN_RUNNING;
+    w->service.replaced[PROXY].n = REPLACE_MAX;
+    w->service.replaced[PROXY].since_ms = w->now;
+    struct truth t = truth_of(w);
+    truth_restarted(&t);
+    assert_int_equal(w->service.replaced[PROXY].n, 0);
+
+    w->service.want.run = w->service.good.run = RUN_STOPPED;
+    w->service.state = SERVICE_STOPPED;
+    w->service.replaced[PROXY].n = REPLACE_MAX;
+    assert_int_equal(run(w, RUN_RUNNING, &op), 0);
+    assert_int_equal(w->service.replaced[PROXY].n, 0);
+}
+
 static void add_manager(struct world *w)
 {
     struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
@@ -247,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_manager, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_credit_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replacements_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_never_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_is_lost, setup, teardown),
     };
