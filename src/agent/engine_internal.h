@@ -41,6 +41,7 @@ struct engine {
     pthread_mutex_t view; /* what follows; never held while anything blocks */
     struct engine_status snapshot;
     json_t *metrics;
+    int64_t metrics_ms; /* when they were taken */
 
     pthread_t thread;
     int wake; /* eventfd */

@@ -137,6 +137,20 @@ static void look_if_draining(struct engine *g, int64_t now_ms)
     }
 }
 
+/* Counters that visitors' requests make go up, and the rate that each gives: per second since the last look. */
+static void add_rates(json_t *now, const json_t *before, int64_t ms)
+{
+    static const char *const rates[][2] = {
+        {"served", "request_rate"}, {"served_errors", "error_rate"}, {"served_bytes", "throughput"}};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        const json_t *n = json_object_get(now, rates[i][0]), *b = json_object_get(before, rates[i][0]);
+        int64_t more = n && b ? json_integer_value(n) - json_integer_value(b) : 0;
+        if (n && b && ms > 0) { /* a restarted engine counts from zero */
+            json_object_set_new(now, rates[i][1], json_real(more > 0 ? (double)more * 1000 / (double)ms : 0));
+        }
+    }
+}
+
 static void measure_if_due(struct engine *g, int64_t now_ms)
 {
     if (!g->r.pid || now_ms < g->next_metrics_ms) {
@@ -148,6 +162,8 @@ static void measure_if_due(struct engine *g, int64_t now_ms)
         (void)!g->r.driver->metrics(&g->r, m);
     }
     proc_stat_group(g->r.pid, m);
+    add_rates(m, g->metrics, now_ms - g->metrics_ms); /* only this thread sets them */
+    g->metrics_ms = now_ms;
     pthread_mutex_lock(&g->view);
     json_decref(g->metrics);
     g->metrics = m;

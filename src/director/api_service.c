@@ -4,6 +4,7 @@
 #include "director/api.h"
 #include "director/artifact.h"
 #include "director/lifecycle.h"
+#include "director/node_call.h"
 
 /* "New php service", with a number when the user's applications (or the application's services) have it. */
 static char *free_name(struct director *d, struct slot *s, int64_t owner, const char *type)
@@ -154,14 +155,12 @@ static int service_performance(struct api_call *c, struct err *e)
     if (rc < 0) {
         return rc;
     }
-    const json_t *r = v->live.rates;
-    double rate = json_number_value(json_object_get(r, "request_rate"));
-    double errors = json_number_value(json_object_get(r, "error_rate"));
-    double bytes = json_number_value(json_object_get(r, "throughput"));
-    double response = json_number_value(json_object_get(r, "response_time"));
-    return api_reply(c, json_pack("{s:o, s:f, s:f, s:f, s:f}", "time", object_time(r ? v->live.rates_ms : 0),
-                                  "request_rate", rate, "error_rate", errors, "throughput", bytes,
-                                  "response_time", response));
+    struct performance p;
+    node_performance(v, &p);
+    return api_reply(c,
+                     json_pack("{s:o, s:f, s:f, s:f, s:f}", "time", object_time(p.known ? v->live.at_ms : 0),
+                               "request_rate", p.request_rate, "error_rate", p.error_rate, "throughput",
+                               p.throughput, "response_time", p.response_ms));
 }
 
 const struct api_row api_service_rows[] = {

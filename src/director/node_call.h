@@ -31,3 +31,10 @@ int manager_answer(struct node_call *c, struct err *e);
 int node_view(struct director *d, struct slot *s, json_t **ret, struct err *e) WARN_UNUSED;
 /* Takes what a report says about a service: for people. Slot is locked. */
 void node_take_report(struct slot_service *v, json_t *performance, int64_t now_ms);
+
+/* What visitors of a service got in the last ten seconds, as its entries have measured it. */
+struct performance {
+    bool known; /* false: no entry has measured yet */
+    double request_rate, error_rate, throughput, response_ms;
+};
+void node_performance(const struct slot_service *v, struct performance *ret);

@@ -6,7 +6,6 @@
 #include "director/node_call.h"
 
 #define SETTINGS_KEPT 8
-#define SAMPLE_MS 4000
 
 static int add_versions(struct director *d, json_t *o, int64_t service, struct err *e)
 {
@@ -93,82 +92,42 @@ int node_view(struct director *d, struct slot *s, json_t **ret, struct err *e)
 
 /* ---- reports ---- */
 
-struct sums {
-    double requests, errors, bytes, busy_ms, served;
-    bool any;
-};
-
-/* Metrics of all engines of a node; only entry proxies count "requests", so nothing counts twice. */
-static void add_engines(struct sums *sum, const json_t *metrics)
-{
-    const char *engine;
-    json_t *m;
-    json_object_foreach((json_t *)metrics, engine, m)
-    {
-        const json_t *requests = json_object_get(m, "requests");
-        if (!json_is_number(requests) || !json_object_get(m, "bytes_out")) {
-            continue;
-        }
-        double web = json_number_value(json_object_get(m, "web_requests"));
-        double php = json_number_value(json_object_get(m, "backend_requests"));
-        sum->any = true;
-        sum->requests += json_number_value(requests);
-        sum->errors += json_number_value(json_object_get(m, "errors_5xx"));
-        sum->bytes += json_number_value(json_object_get(m, "bytes_out"));
-        sum->served += web + php;
-        sum->busy_ms += web * json_number_value(json_object_get(m, "web_ms")) +
-                        php * json_number_value(json_object_get(m, "backend_ms"));
-    }
-}
-
-static void sum_up(const json_t *performance, struct sums *ret)
-{
-    size_t i;
-    json_t *n;
-    *ret = (struct sums){0};
-    json_array_foreach(json_object_get(performance, "nodes"), i, n)
-    {
-        add_engines(ret, json_object_get(n, "metrics"));
-    }
-}
-
-static double per_second(double now, double before, int64_t ms)
-{
-    return now > before ? (now - before) * 1000.0 / (double)ms : 0; /* a restarted proxy counts from zero */
-}
-
-/* Reports come whenever something happens: figures need two that are some seconds apart. */
-static void take_rates(struct live *l, const struct sums *now, int64_t now_ms)
-{
-    int64_t ms = now_ms - l->base_ms;
-    if (!now->any || (l->base_ms && ms < SAMPLE_MS)) {
-        return;
-    }
-    if (l->base_ms && ms < 10 * SAMPLE_MS) {
-        json_decref(l->rates);
-        l->rates =
-            json_pack("{s:f, s:f, s:f, s:f}", "request_rate", per_second(now->requests, l->base_requests, ms),
-                      "error_rate", per_second(now->errors, l->base_errors, ms), "throughput",
-                      per_second(now->bytes, l->base_bytes, ms), "response_time",
-                      now->served > 0 ? now->busy_ms / now->served : 0.0);
-        l->rates_ms = now_ms;
-    }
-    l->base_requests = now->requests;
-    l->base_errors = now->errors;
-    l->base_bytes = now->bytes;
-    l->base_ms = now_ms;
-}
-
 void node_take_report(struct slot_service *v, json_t *performance, int64_t now_ms)
 {
     struct live *l = &v->live;
-    struct sums now;
     if (!json_is_object(performance)) {
         return;
     }
-    sum_up(performance, &now);
-    take_rates(l, &now, now_ms);
     json_decref(l->performance);
     l->performance = json_incref(performance);
     l->at_ms = now_ms;
+}
+
+static void add_engine(struct performance *sum, const json_t *m)
+{
+    double rate = json_number_value(json_object_get(m, "request_rate"));
+    if (!json_is_number(json_object_get(m, "request_rate"))) {
+        return;
+    }
+    sum->known = true;
+    sum->request_rate += rate;
+    sum->error_rate += json_number_value(json_object_get(m, "error_rate"));
+    sum->throughput += json_number_value(json_object_get(m, "throughput"));
+    sum->response_ms += rate * json_number_value(json_object_get(m, "response_ms"));
+}
+
+void node_performance(const struct slot_service *v, struct performance *ret)
+{
+    size_t i;
+    json_t *n, *m;
+    const char *engine;
+    *ret = (struct performance){.known = false};
+    json_array_foreach(json_object_get(v->live.performance, "nodes"), i, n)
+    {
+        json_object_foreach(json_object_get(json_object_get(n, "metrics"), "engines"), engine, m)
+        {
+            add_engine(ret, m);
+        }
+    }
+    ret->response_ms = ret->request_rate > 0 ? ret->response_ms / ret->request_rate : 0;
 }

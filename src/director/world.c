@@ -41,7 +41,6 @@ struct slot *slot_new(const struct app_row *row)
 static void service_free(struct slot_service *v)
 {
     json_decref(v->live.performance);
-    json_decref(v->live.rates);
     free(v);
 }
 

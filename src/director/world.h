@@ -30,10 +30,6 @@ struct question {
 struct live {
     json_t *performance; /* owned; see the manager's summary */
     int64_t at_ms;
-    json_t *rates; /* owned: figures made from two samples, or NULL */
-    int64_t rates_ms;
-    double base_requests, base_errors, base_bytes; /* the older sample */
-    int64_t base_ms;
 };
 
 struct slot_service {

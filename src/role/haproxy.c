@@ -231,11 +231,11 @@ static int haproxy_metrics(struct role_engine *r, json_t *out)
     static const struct {
         const char *name, *proxy, *server, *field;
     } wanted[] = {
-        {"requests", "entry", "FRONTEND", "req_tot"}, {"rate", "entry", "FRONTEND", "req_rate"},
-        {"sessions", "entry", "FRONTEND", "scur"},    {"errors_5xx", "entry", "FRONTEND", "hrsp_5xx"},
-        {"bytes_out", "entry", "FRONTEND", "bout"},   {"web_requests", "web", "BACKEND", "stot"},
-        {"web_ms", "web", "BACKEND", "rtime"},        {"backend_requests", "php", "BACKEND", "stot"},
-        {"backend_ms", "php", "BACKEND", "rtime"},    {"backend_queue", "php", "BACKEND", "qcur"},
+        {"served", "entry", "FRONTEND", "req_tot"},     {"served_errors", "entry", "FRONTEND", "hrsp_5xx"},
+        {"sessions", "entry", "FRONTEND", "scur"},      {"served_bytes", "entry", "FRONTEND", "bout"},
+        {"web_requests", "web", "BACKEND", "stot"},     {"web_ms", "web", "BACKEND", "rtime"},
+        {"backend_requests", "php", "BACKEND", "stot"}, {"backend_ms", "php", "BACKEND", "rtime"},
+        {"backend_queue", "php", "BACKEND", "qcur"},
     };
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
     _cleanup_buf_ struct buf csv = {0};
@@ -248,6 +248,9 @@ static int haproxy_metrics(struct role_engine *r, json_t *out)
             json_object_set_new(out, wanted[i].name, json_integer(v));
         }
     }
+    double web = (double)json_int(out, "web_requests", 0), php = (double)json_int(out, "backend_requests", 0);
+    double busy = web * (double)json_int(out, "web_ms", 0) + php * (double)json_int(out, "backend_ms", 0);
+    json_object_set_new(out, "response_ms", json_real(web + php > 0 ? busy / (web + php) : 0));
     return rc;
 }
 

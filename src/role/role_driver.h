@@ -71,7 +71,9 @@ struct role_driver {
     /* Tries a staged version before it is routed to (<= 30 s): 0 (e may hold a remark), or negative with the
      * evidence in e. NULL = ok. */
     int (*try_version)(struct role_engine *r, int64_t version, struct err *e);
-    /* Adds what the engine knows about its work to the object `out` (<= 1 s). NULL = nothing. */
+    /* Adds what the engine knows about its work to the object `out` (<= 1 s). NULL = nothing. An engine that answers
+     * visitors adds the counters served, served_errors, served_bytes and the mean response_ms: of the counters the
+     * agent makes rates, and the service's performance is the sum over its entries. */
     int (*metrics)(struct role_engine *r, json_t *out);
     /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
     int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);

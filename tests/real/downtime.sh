@@ -27,6 +27,13 @@ under_load() {
         note "$(tail -n 15 <<<"$out")"
     fi
 }
+# Ten seconds of requests, as the proxies count them.
+seen_by_performance() {
+    [ "$(field 'd["request_rate"] > 5 and d["throughput"] > 100 and d["response_time"] > 0' service performance shop)" = True ]
+}
+start_load "$front" "$marks" --keep 4 --new 4 --pause-ms 25
+check "the figures of the service show the visitors" wait_for 40 seen_by_performance
+stop_load
 under_load "web and backend move to nodes of their own" cps node add shop --web 1 --backend 1
 under_load "a web node is added" cps node add shop --web 1
 under_load "a backend node is added" cps node add shop --backend 1

@@ -198,13 +198,14 @@ static int report(struct play *p, bool converged, int64_t node)
 {
     return manager(
         p, "report",
-        json_pack("{s:[{s:I, s:b, s:{s:s, s:[{s:I, s:[s, s, s], s:{s:s}, s:{}, s:{s:{s:i, s:i, s:i}}}]}}],"
-                  " s:[{s:I, s:I, s:s, s:s}]}",
-                  "services", "service", (json_int_t)p->service, "converged", converged, "performance",
-                  "waits_for", "nothing", "nodes", "node", (json_int_t)node, "roles", "proxy", "web",
-                  "backend", "health", "proxy", "OK", "why", "metrics", "proxy", "requests", 10, "errors_5xx",
-                  0, "bytes_out", 100, "log", "service", (json_int_t)p->service, "time",
-                  (json_int_t)1795502560587, "level", "INFO", "line", "RTIMER \033[1mhello"),
+        json_pack(
+            "{s:[{s:I, s:b, s:{s:s, s:[{s:I, s:[s, s, s], s:{s:s}, s:{}, s:{s:{s:{s:f, s:f, s:f, s:f}}}}]}}],"
+            " s:[{s:I, s:I, s:s, s:s}]}",
+            "services", "service", (json_int_t)p->service, "converged", converged, "performance", "waits_for",
+            "nothing", "nodes", "node", (json_int_t)node, "roles", "proxy", "web", "backend", "health",
+            "proxy", "OK", "why", "metrics", "engines", "proxy", "request_rate", 10.5, "error_rate", 0.5,
+            "throughput", 100.0, "response_ms", 7.0, "log", "service", (json_int_t)p->service, "time",
+            (json_int_t)1795502560587, "level", "INFO", "line", "RTIMER \033[1mhello"),
         NULL);
 }
 
@@ -258,6 +259,8 @@ static void test_life(void **state)
     _cleanup_json_ json_t *nodes = NULL;
     _cleanup_json_ json_t *log = NULL;
     _cleanup_free_ char *show = service_path(p, "");
+    _cleanup_json_ json_t *performance = NULL;
+    _cleanup_free_ char *figures = service_path(p, "/performance");
     _cleanup_free_ char *logs = service_path(p, "/log");
     _cleanup_free_ char *list = str_printf("/v1/nodes?service=%lld", (long long)p->service);
     _cleanup_free_ char *stop = service_path(p, "/stop");
@@ -268,6 +271,10 @@ static void test_life(void **state)
     assert_int_equal(world_do(p->user, "GET", "/v1/credit", NULL, &credit), 200);
     assert_int_equal(json_int(credit, "balance", 0), 98); /* manager and one node, nothing is held any more */
     assert_int_equal(json_int(credit, "held", -1), 0);
+    assert_int_equal(world_do(p->user, "GET", figures, NULL, &performance), 200);
+    assert_true(json_is_integer(json_object_get(performance, "time")));
+    assert_true(json_number_value(json_object_get(performance, "request_rate")) > 10);
+    assert_true(json_number_value(json_object_get(performance, "response_time")) > 6);
     assert_int_equal(world_do(p->user, "GET", list, NULL, &nodes), 200);
     const json_t *node = json_array_get(json_object_get(nodes, "nodes"), 0);
     assert_int_equal(json_array_size(json_object_get(node, "roles")), 3);
