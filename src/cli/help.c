@@ -25,7 +25,7 @@ const struct help_noun_row help_nouns[] = {
 
 const char help_global_options[] = "--json|print the answer as JSON\n"
                                    "-q, --quiet|print only what a program needs: ids, names, addresses\n"
-                                   "-y, --yes|do not ask before what cannot be taken back\n"
+                                   "-y, --yes|do not ask before what cannot be taken back; needed without a terminal\n"
                                    "--no-wait|return when the change is accepted, not when it is done\n"
                                    "--timeout SECONDS|how long to wait for a change\n"
                                    "--config FILE|remembered login, instead of ~/.conpaas/config.json\n"

@@ -142,17 +142,21 @@ static int run_delete(struct cli *cli, struct command *c, struct err *e)
     return 0;
 }
 
-static int ask_first(struct cli *cli, const struct command *c)
+/* A script that means it says so: nobody is there to be asked. */
+static int ask_first(struct cli *cli, const struct command *c, struct err *e)
 {
     if (cli->yes || c->call->class != CLASS_ONE_WAY) {
-        return 1;
+        return 0;
+    }
+    if (!cli->term.in_tty || !cli->term.err_tty) {
+        return err_set(e, ERR_INVALID, "this cannot be taken back; say --yes");
     }
     _cleanup_free_ char *name = typed_name(c);
     _cleanup_free_ char *question =
         str_eq(c->call->id, "director.reconcile")
             ? xstrdup("Have the managers reported, and are the director's records right?")
             : str_printf("%s: %s. This cannot be taken back. Go on?", c->call->summary, name);
-    return term_confirm(&cli->term, question);
+    return term_confirm(&cli->term, question) ? 0 : err_set(e, ERR_CONFLICT, "nothing was done");
 }
 
 /* ---- the rest ---- */
@@ -186,8 +190,9 @@ static const struct {
 
 int run_command(struct cli *cli, struct command *c, struct err *e)
 {
-    if (!ask_first(cli, c)) {
-        return err_set(e, ERR_CONFLICT, "nothing was done");
+    int r = ask_first(cli, c, e);
+    if (r < 0) {
+        return r;
     }
     plan_show(cli, c);
     for (size_t i = 0; i < ARRAY_LEN(own_ways); i++) {

@@ -16,6 +16,7 @@
 struct world {
     struct fake_director *director;
     char *dir, *config;
+    bool in_tty, err_tty; /* what the next runs are told of their streams */
     /* of the last run */
     char *out, *err;
     int code;
@@ -100,6 +101,8 @@ static int run_with(struct world *w, const char *line, const char *input, bool c
     cli.term.out = open_memstream(&w->out, &out_len);
     cli.term.err = open_memstream(&w->err, &err_len);
     cli.term.out_colour = cli.term.err_colour = colours;
+    cli.term.in_tty = w->in_tty;
+    cli.term.err_tty = w->err_tty;
     w->code = str_eq(argv[0], "conpaas") ? cli_main(&cli, argc, argv) : deck_main(&cli, argc, argv);
     cli_done(&cli);
     fclose(cli.term.in);
@@ -252,7 +255,7 @@ static void test_requests(void **state)
          "PATCH /v1/services/3/config {\"settings\":{\"memory_limit\":\"256M\",\"display_errors\":\"On\"}}"},
         {"conpaas user credit ada -5", "user.credit", "POST /v1/users/1/credit {\"amount\":-5}"},
         {"conpaas token revoke ci -y", "token.revoke", "DELETE /v1/tokens/9 "},
-        {"conpaas code delete shop code-default", "code.delete", "DELETE /v1/services/3/code/6 "},
+        {"conpaas code delete shop code-default --yes", "code.delete", "DELETE /v1/services/3/code/6 "},
         {"conpaas operation cancel 31", "operation.cancel", "POST /v1/operations/31/cancel "},
         {"conpaas node show 10.88.0.6", "node.show", "GET /v1/nodes/6 "},
     };
@@ -390,6 +393,29 @@ static void test_wait(void **state)
     expect(w, "conpaas wait shop --state stable", 0);
     fake_director_set_state(w->director, "ADAPTING");
     expect(w, "conpaas wait shop --timeout 1", 10);
+}
+
+/* What cannot be taken back needs a yes: of somebody at a terminal, or on the command line. */
+static void test_one_way_needs_a_yes(void **state)
+{
+    struct world *w = *state;
+    static const char *const lines[] = {
+        "conpaas service delete shop", "conpaas app delete shop",   "conpaas code delete shop code-default",
+        "conpaas token revoke ci",     "conpaas user delete root", "conpaas director reconcile"};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        assert_int_equal(run_with(w, lines[i], "y\n", false), 2);
+        expect_text(w->err, "this cannot be taken back; say --yes");
+        assert_string_equal(w->out, "");
+    }
+    w->in_tty = true; /* the question could not be seen */
+    assert_int_equal(run_with(w, lines[0], "y\n", false), 2);
+    w->err_tty = true;
+    assert_int_equal(run_with(w, lines[3], "n\n", false), 6);
+    expect_text(w->err, "nothing was done");
+    assert_null(fake_director_last(w->director, "service.delete"));
+    assert_null(fake_director_last(w->director, "token.revoke"));
+    assert_int_equal(run_with(w, lines[3], "y\n", false), 0);
+    expect_sent(w, "token.revoke", "DELETE /v1/tokens/9 ");
 }
 
 static void test_delete_waits_until_gone(void **state)
@@ -704,6 +730,7 @@ int main(void)
         T(test_json_of_a_change),
         T(test_failure_says_why),
         T(test_wait),
+        T(test_one_way_needs_a_yes),
         T(test_delete_waits_until_gone),
         T(test_events),
         T(test_upload_and_download),
