@@ -546,7 +546,7 @@ const struct call calls[] = {
         .answer = ANSWER_JSON, .object = "log",
         .summary = "Show the manager's log of a service, or a log of one of its nodes",
         .detail = "`conpaas node show NODE` lists the names of its logs.",
-        .example = "conpaas log shop --lines 50\nconpaas log shop --node 12 --name nginx-error.log",
+        .example = "conpaas log shop --lines 50\nconpaas log shop --node 12 --name web-error.log",
         .params = {
             ARG_SERVICE,
             QUERY_ID("node", THING_NODE, "a node of the service"),

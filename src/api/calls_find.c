@@ -124,6 +124,14 @@ int call_check_state(const struct call *c, int state, struct err *e)
         return 0;
     }
     _cleanup_free_ char *legal = call_states_text(c->states);
-    return err_set(e, ERR_STATE, "%s is possible in state %s, the service is in state %s", c->id, legal,
-                   service_state_to_str((enum service_state)state));
+    const char *hint = NULL;
+    if (state == SERVICE_PROLOGUE || state == SERVICE_ADAPTING || state == SERVICE_EPILOGUE) {
+        hint = "`conpaas wait SERVICE --state stable` returns when the change is over";
+    } else if (c->states & IN_STATE(SERVICE_STOPPED)) {
+        hint = "stop it first: conpaas service stop SERVICE";
+    } else if (c->states & IN_STATE(SERVICE_RUNNING)) {
+        hint = "start it first: conpaas service start SERVICE";
+    }
+    return err_set_hint(e, ERR_STATE, hint, "%s is possible in state %s, the service is in state %s", c->id,
+                        legal, service_state_to_str((enum service_state)state));
 }

@@ -39,6 +39,7 @@ const struct api_object api_objects[] = {
      FIELDS({"balance", "integer", "left and not reserved"},
             {"held", "integer", "reserved by running operations"},
             {"millicredits_per_hour", "integer", "what all nodes cost now"},
+            {"out_since", "time?", "credit ran out then: everything stops"},
             {"entries", "entry[]", "the ledger, newest first"})},
     {"entry", "one line of the ledger; never changed",
      FIELDS({"id", "integer", ""}, {"time", "time", ""}, {"kind", "word", "grant use refund hold release"},

@@ -127,6 +127,10 @@ void show_credit(struct cli *cli, const json_t *credit)
         print_label(cli, "reserved", "%s", held);
     }
     print_label(cli, "cost", "%s per hour", cost);
+    if (json_int(credit, "out_since", 0) > 0) {
+        _cleanup_free_ char *since = term_time(json_int(credit, "out_since", 0));
+        print_label(cli, "why", "out of credit since %s: everything is stopped until you get more", since);
+    }
     if (rate > 0) {
         _cleanup_free_ char *time = plan_time_left(balance, rate);
         print_label(cli, "enough for", "%s", time);

@@ -8,9 +8,8 @@
 
 #include "cloud/cloud.h"
 
-/* With limits of the disk: a tenant must not fill the one that the director's database is on. */
-#define TYPES_DEFAULT                                                                                        \
-    "small:500m:256M:256p:4096d:1c medium:1000m:512M:512p:8192d:2c large:2000m:1024M:1024p:16384d:4c"
+/* With a limit of the disk: a tenant must not fill the one that the director's database is on. */
+#define TYPES_DEFAULT "small:500m:256M:256p:4096d:1c"
 #define TYPES_MAX 32
 
 /* Caller frees *ret. ERR_INVALID names the word that is wrong. */

@@ -124,9 +124,9 @@ static int credit_show(struct api_call *c, struct err *e)
     ledger_rows_free(rows, n);
     int64_t held = 0, price = 0;
     running_costs(c->d, u.id, &held, &price);
-    return api_reply(c, json_pack("{s:I, s:I, s:I, s:o}", "balance", (json_int_t)u.balance, "held",
-                                  (json_int_t)held, "millicredits_per_hour", (json_int_t)price, "entries",
-                                  entries));
+    return api_reply(c, json_pack("{s:I, s:I, s:I, s:o, s:o}", "balance", (json_int_t)u.balance, "held",
+                                  (json_int_t)held, "millicredits_per_hour", (json_int_t)price, "out_since",
+                                  object_time(u.broke_ms), "entries", entries));
 }
 
 const struct api_row api_credit_rows[] = {{"credit.show", credit_show}, {0}};

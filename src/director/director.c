@@ -41,6 +41,12 @@ static int open_cloud(void *arg, const char *name, const json_t *keys, struct er
     }
     d->n_clouds++;
     rc = c->cloud.driver->types(c->cloud.handle, &c->types, &c->n_types, &why);
+    if (rc >= 0 && c->n_types > 0 &&
+        c->types[0].millicredits_per_hour != 1000) { /* all nodes are of the first */
+        rc = err_set(&why, ERR_INVALID,
+                     "its first instance type %s does not cost 1 credit an hour: that is what is charged",
+                     c->types[0].name);
+    }
     c->available = rc >= 0;
     if (rc < 0) {
         c->reason = xstrdup(why.message ? why.message : cloud_result_word(rc));
@@ -57,6 +63,12 @@ struct director_cloud *director_cloud(struct director *d, const char *name)
         }
     }
     return NULL;
+}
+
+const char *director_type(struct director *d, const char *cloud, const char *type)
+{
+    const struct director_cloud *c = *type ? NULL : director_cloud(d, cloud);
+    return c && c->n_types > 0 ? c->types[0].name : type;
 }
 
 int64_t director_price(struct director *d, const char *cloud, const char *type)

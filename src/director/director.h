@@ -72,6 +72,8 @@ void director_stop(struct director *d);
 /* Something may be due earlier than the ticker thinks. */
 void director_wake(struct director *d);
 struct director_cloud *director_cloud(struct director *d, const char *name);
+/* The instance type's name; for "" the cloud's default, its first. */
+const char *director_type(struct director *d, const char *cloud, const char *type);
 /* Millicredits an hour of a type of a cloud; "" is the default type. */
 int64_t director_price(struct director *d, const char *cloud, const char *type);
 /* The name if it is a configured and available cloud, the default for NULL. */

@@ -109,7 +109,8 @@ static int check_rank(const struct api_call *c, struct err *e)
         return 0;
     }
     if (c->caller.user.id == 0) {
-        return err_set_hint(e, ERR_UNAUTHENTICATED, "log in first", "this needs a login");
+        return err_set_hint(e, ERR_UNAUTHENTICATED, "conpaas login URL, or an API token",
+                            "this needs a login");
     }
     if (who == WHO_ADMIN && !c->caller.user.admin) {
         return err_set(e, ERR_FORBIDDEN, "only administrators may do this");

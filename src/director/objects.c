@@ -127,14 +127,28 @@ static void add_log(json_t *logs, const char *name)
     json_array_append_new(logs, json_string(name));
 }
 
-static json_t *node_logs(const struct slot_service *v)
+static bool has_role(const json_t *roles, const char *name)
+{
+    size_t i;
+    json_t *role;
+    json_array_foreach(roles, i, role)
+    {
+        if (str_eq(json_string_value(role), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *node_logs(const struct slot_service *v, const json_t *roles)
 {
     json_t *logs = json_pack("[s]", "agent.log");
     if (!v) {
         add_log(logs, "manager.log");
     }
     for (int r = 0; v && r < v->row.service.type->n_roles; r++) {
-        for (const char *const *l = v->row.service.type->roles[r].logs; l && *l; l++) {
+        const struct role_def *role = &v->row.service.type->roles[r];
+        for (const char *const *l = has_role(roles, role->name) ? role->logs : NULL; l && *l; l++) {
             add_log(logs, *l);
         }
     }
@@ -149,18 +163,19 @@ json_t *object_node(struct director *d, struct slot *s, struct slot_service *v, 
     put_int(o, "app", s->row.app.id);
     put(o, "service", v ? json_integer(v->row.service.id) : json_null());
     put_text(o, "kind", v ? "agent" : "manager");
-    put(o, "roles", node_roles(v, n, report));
+    json_t *roles = node_roles(v, n, report);
+    put(o, "roles", roles);
     put_text(o, "status", node_status_to_str(n->status));
     put(o, "health", node_health(report));
     put_text(o, "cloud", n->cloud);
-    put_text(o, "type", n->type);
+    put_text(o, "type", director_type(d, n->cloud, n->type));
     put(o, "cloud_id", object_text(n->cloud_id));
     put(o, "address", object_text(n->address));
     put_int(o, "created", n->created_ms);
     put(o, "up", object_time(n->up_ms));
     put_int(o, "hours", n->hours_paid);
     put_int(o, "millicredits_per_hour", node_alive(n) ? director_price(d, n->cloud, n->type) : 0);
-    put(o, "logs", node_logs(v));
+    put(o, "logs", node_logs(v, roles));
     return o;
 }
 
@@ -277,6 +292,17 @@ static json_t *running_operations(struct director *d, struct slot *s, const stru
     return list;
 }
 
+/* Why it is in ERROR, or why it does not run though nobody stopped it. */
+static json_t *service_error(struct director *d, struct slot *s, const struct service *v)
+{
+    _cleanup_user_ struct user owner = {0};
+    if (v->in_error || v->want.run == RUN_RUNNING || !v->started_once) {
+        return v->in_error ? object_text(v->error_why) : json_null();
+    }
+    bool broke = store_user(d->store, s->row.app.owner, &owner, NULL) == 0 && owner.broke_ms != 0;
+    return broke ? json_string("out of credit: ask your administrator for more, then start it") : json_null();
+}
+
 json_t *object_service(struct director *d, struct slot *s, struct slot_service *sv)
 {
     struct service *v = &sv->row.service;
@@ -291,7 +317,7 @@ json_t *object_service(struct director *d, struct slot *s, struct slot_service *
     put_text(o, "name", v->name);
     put_text(o, "type", v->type->name);
     put_text(o, "state", service_state_to_str(v->state));
-    put(o, "error", v->in_error ? object_text(v->error_why) : json_null());
+    put(o, "error", service_error(d, s, v));
     put_text(o, "cloud", v->cloud);
     put_int(o, "created", sv->row.created_ms);
     put_int(o, "changed", sv->row.state_ms);
@@ -329,7 +355,9 @@ static json_t *steps_of(struct director *d, struct slot *s, const struct op_row 
         return steps;
     }
     for (size_t i = 0; i < n; i++) {
-        if (str_eq(ev[i].kind, "node") || str_eq(ev[i].kind, "note")) {
+        bool end = strstr(ev[i].text, ": FAILED") ||
+                   strstr(ev[i].text, ": CANCELLED"); /* of an operation: said below */
+        if (!end && (str_eq(ev[i].kind, "node") || str_eq(ev[i].kind, "note"))) {
             json_array_append_new(steps, step(ev[i].text, "DONE", at, ev[i].at_ms));
             at = ev[i].at_ms;
         }

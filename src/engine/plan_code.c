@@ -54,7 +54,10 @@ static void read_probes(struct ctx *c)
             const struct probe_result *r = &p->a->r.probes[k];
             if (r->version == version && (r->op == c->probe_op || bug(PROBE_REUSED))) {
                 c->probe_ok = c->probe_ok || r->ok;
-                c->probe_bad = r->ok || c->probe_bad ? c->probe_bad : r->evidence;
+                if (!r->ok && !c->probe_bad) {
+                    c->probe_bad = r->evidence;
+                    c->probe_node = p->n->id;
+                }
             }
         }
         bool can = p->up && (p->wanted & c->canaries) && set_has(&p->a->r.staged, version);

@@ -46,6 +46,7 @@ struct ctx {
     int64_t route, probe_op;
     bool probing, probe_ok, unknown_entry;
     const char *probe_bad; /* NULL: no bad result */
+    int64_t probe_node;    /* whose result that is */
     int prober;            /* index of the node that tries the new version, -1 = none */
     bool settings_ok;
     const char *settings_bad;

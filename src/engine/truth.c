@@ -223,6 +223,30 @@ enum service_state service_state_of(const struct service *s)
                              : SERVICE_INIT;
 }
 
+/* For the history: why the state is what it is. */
+static const char *state_reason(const struct service *s)
+{
+    static const char *const changes[FACET_MAX] = {[FACET_RUN] = "start or stop",
+                                                   [FACET_COUNTS] = "nodes are added or removed",
+                                                   [FACET_CODE] = "another version",
+                                                   [FACET_SETTINGS] = "settings",
+                                                   [FACET_CMD] = "a script"};
+    switch (s->state) {
+    case SERVICE_ERROR:
+        return s->error_why;
+    case SERVICE_ADAPTING:
+        return s->n_ops > 0 ? changes[s->ops[0].facet] : "something is not as wanted and is mended";
+    case SERVICE_PROLOGUE:
+        return "it is started";
+    case SERVICE_EPILOGUE:
+        return "it is stopped";
+    case SERVICE_RUNNING:
+        return "all is as wanted";
+    default:
+        return "no node is left";
+    }
+}
+
 void truth_update_state(struct truth *t)
 {
     struct service *s = t->service;
@@ -235,8 +259,7 @@ void truth_update_state(struct truth *t)
     }
     s->state = now;
     t->app->txn++;
-    truth_history(t, "STATE %s%s%s", service_state_to_str(now), s->in_error ? ": " : "",
-                  s->in_error ? s->error_why : "");
+    truth_history(t, "STATE %s: %s", service_state_to_str(now), state_reason(s));
     t->out->e[t->out->n - 1].state_changed = true;
 }
 

@@ -290,7 +290,7 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
     int64_t need = credits_needed(t, c);
     if (need > 0 && (t->purse->broke_ms != 0 || !ledger_can(t, need))) {
         return err_set_hint(e, ERR_CREDIT, "ask your administrator for credit, or let nodes go",
-                            "this needs %lld credits, you have %lld", (long long)need,
+                            "insufficient credits: this needs %lld, you have %lld", (long long)need,
                             (long long)t->purse->balance);
     }
     if (start && !t->app->manager_wanted) { /* it went when credit had run out */

@@ -17,7 +17,7 @@ struct fake_director {
     pthread_mutex_t lock;
     char *state;
     json_t *counts;
-    bool fail_next, two_services, frozen;
+    bool fail_next, two_services, frozen, history;
     char *key, *cert;
     /* the one operation */
     char *op_call, *op_title;
@@ -48,25 +48,32 @@ static json_t *parse(const char *text)
 
 #define T(minutes) (FAKE_NOW - (minutes)*60000LL)
 
+/* What has been done so far; of a failed one also the line that ends it and, as a step, its reason. */
+static json_t *make_steps(const struct fake_director *f, int64_t *at)
+{
+    static const char *const good[] = {"2 nodes asked of cloud local", "nodes are up", "roles run"},
+                             *const bad[] = {"2 nodes asked of cloud local", "counts: FAILED: " FAKE_WHY,
+                                             FAKE_WHY};
+    static const int took[] = {210, 3400, 4800};
+    bool over = f->op_phase >= 9, failed = over && f->op_fails;
+    int last = over ? 3 : f->op_phase;
+    json_t *steps = json_array();
+    for (int i = 0; i < last && !f->history; i++) {
+        bool done = over || i + 1 < last;
+        const char *state = failed && i == 2 ? "FAILED" : done ? "DONE" : "ACTIVE";
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", failed ? bad[i] : good[i], "state",
+                                               state, "started", (json_int_t)*at, "ended",
+                                               done ? json_integer(*at + took[i]) : json_null()));
+        *at += took[i];
+    }
+    return steps;
+}
+
 static json_t *make_operation(struct fake_director *f)
 {
-    static const char *const titles[] = {"2 nodes asked of cloud local", "nodes are up", "roles run"};
-    static const int took[] = {210, 3400, 4800};
-    json_t *steps = json_array();
     int64_t at = T(0);
     bool over = f->op_phase >= 9;
-    int last = over ? f->op_fails ? 2 : 3 : f->op_phase;
-    for (int i = 0; i < last && i < (int)ARRAY_LEN(titles); i++) {
-        bool done = over || i + 1 < last;
-        bool failed = over && f->op_fails && i + 1 == last;
-        json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", titles[i], "state",
-                                               failed ? "FAILED"
-                                               : done ? "DONE"
-                                                      : "ACTIVE",
-                                               "started", (json_int_t)at, "ended",
-                                               done ? json_integer(at + took[i]) : json_null()));
-        at += took[i];
-    }
+    json_t *steps = make_steps(f, &at);
     return json_pack("{s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:o}", "id", 31, "app", 2, "service",
                      3, "call", f->op_call, "title", f->op_title, "facet", "counts", "state",
                      !over         ? "ACTIVE"
@@ -74,7 +81,7 @@ static json_t *make_operation(struct fake_director *f)
                                    : "DONE",
                      "why",
                      over && f->op_fails
-                         ? json_string("node 14 did not come up: cloud local has no memory left (61 MB free)")
+                         ? json_string(FAKE_WHY)
                          : json_null(),
                      "user", "ada", "created", (json_int_t)T(0), "changed", (json_int_t)at, "ended",
                      over ? json_integer(T(0) + 8410) : json_null(), "steps", steps);
@@ -172,12 +179,13 @@ static const struct {
                    "\"current\":true},{\"id\":9,\"name\":\"ci\",\"created\":1789000000000,\"used\":null,"
                    "\"expires\":1799000000000,"
                    "\"current\":false}]}"},
-    {"credit.show", "{\"balance\":9994,\"held\":0,\"millicredits_per_hour\":5000,\"entries\":["
-                    "{\"id\":5,\"time\":1789999000000,\"kind\":\"use\",\"amount\":-1,\"app\":2,\"node\":7,"
-                    "\"operation\":null,"
-                    "\"text\":\"node 7, hour "
-                    "1\"},{\"id\":1,\"time\":1789000000000,\"kind\":\"grant\",\"amount\":9999,\"app\":null,"
-                    "\"node\":null,\"operation\":null,\"text\":\"first credits\"}]}"},
+    {"credit.show",
+     "{\"balance\":9994,\"held\":0,\"millicredits_per_hour\":5000,\"out_since\":null,\"entries\":["
+     "{\"id\":5,\"time\":1789999000000,\"kind\":\"use\",\"amount\":-1,\"app\":2,\"node\":7,"
+     "\"operation\":null,"
+     "\"text\":\"node 7, hour "
+     "1\"},{\"id\":1,\"time\":1789000000000,\"kind\":\"grant\",\"amount\":9999,\"app\":null,"
+     "\"node\":null,\"operation\":null,\"text\":\"first credits\"}]}"},
     {"code.list",
      "{\"versions\":[{\"id\":7,\"service\":3,\"name\":\"code-1\",\"filename\":\"shop-1.4.tar.gz\","
      "\"description\":"
@@ -417,6 +425,14 @@ static int next_event(void *arg, struct buf *out)
         f->op_phase = f->op_phase >= (f->op_fails ? 2 : 3) ? 9 : f->op_phase + 1;
         _cleanup_json_ json_t *op = make_operation(f);
         text = json_text(op);
+        if (f->history) {
+            bool failed = f->op_phase == 9 && f->op_fails;
+            buf_addf(out,
+                     "event: history\nid: %d\ndata: {\"id\":%d,\"time\":1790000000000,\"service\":3,\"state\":"
+                     "null,\"operation\":31,\"text\":\"%s\"}\n\n",
+                     40 + f->op_phase, 40 + f->op_phase,
+                     failed ? "counts: FAILED: " FAKE_WHY : "a line of history");
+        }
         buf_addf(out, "event: operation\ndata: %s\n\n", text);
     } else {
         _cleanup_json_ json_t *service = make_service(f);
@@ -609,6 +625,11 @@ int fake_director_port(const struct fake_director *f)
 void fake_director_fail_next(struct fake_director *f)
 {
     f->fail_next = true;
+}
+
+void fake_director_tell_history(struct fake_director *f)
+{
+    f->history = true;
 }
 
 void fake_director_set_state(struct fake_director *f, const char *state)
