@@ -30,7 +30,7 @@ const struct builtin builtins[] = {
         .usage = "wait SERVICE [--state STATE] [--timeout SECONDS]",
         .summary = "Wait until a service is in a state",
         .detail = "Without --state, RUNNING. Ends with a failure when the service is in ERROR\n"
-                  "instead, or when the time is up (1,800 s).",
+                  "instead, or when the time is up (1,860 s).",
         .options = "--state STATE|INIT, RUNNING, STOPPED, ERROR, or `stable` for any of them",
         .example = "conpaas wait shop --state STOPPED --timeout 60",
         .run = wait_run,

@@ -156,7 +156,7 @@ void cli_warn(struct cli *cli, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    if (!cli->json) {
+    if (!cli->json && !cli->silent) {
         say(cli, fmt, ap);
     }
     va_end(ap);

@@ -149,7 +149,7 @@ static json_t *of_service(const struct deck *d)
 static int change(struct deck *d, const char *id, const json_t *args, struct err *e)
 {
     _cleanup_json_ json_t *result = NULL;
-    d->cli->quiet = true;
+    d->cli->quiet = d->cli->silent = true;
     int r = run_change(d->cli, id, args, &result, e);
     if (r > 0) {
         const json_t *op = json_object_get(result, "operation");

@@ -145,6 +145,11 @@ static bool is_over(const json_t *op)
     return !str_eq(state, "ACTIVE");
 }
 
+bool follow_repeats_end(const json_t *op, const char *text)
+{
+    return str_eq(text, json_str(op, "why", NULL)) || strstr(text, ": FAILED") || strstr(text, ": CANCELLED");
+}
+
 /* Steps end in order; the first that runs is shown live. */
 static void show_steps(struct op_state *s)
 {
@@ -156,8 +161,10 @@ static void show_steps(struct op_state *s)
             progress_active(s->progress, title, s->last_line);
             return;
         }
-        progress_step(s->progress, title, str_eq(state, "DONE"),
-                      json_int(step, "ended", 0) - json_int(step, "started", 0));
+        if (!follow_repeats_end(s->op, title)) {
+            progress_step(s->progress, title, str_eq(state, "DONE"),
+                          json_int(step, "ended", 0) - json_int(step, "started", 0));
+        }
         s->last_line = clock_mono_ms();
     }
     progress_active(s->progress, json_str(s->op, "title", ""), s->last_line);
@@ -178,11 +185,13 @@ static void op_history(void *arg, const json_t *line)
     struct op_state *s = arg;
     bool own = json_int(line, "operation", 0) == json_int(s->op, "id", -1);
     bool of_app = !json_int(line, "operation", 0) && !json_int(line, "service", 0); /* the manager's node */
-    if (json_array_size(json_object_get(s->op, "steps")) > 0 || (!own && !of_app)) {
+    const char *text = json_str(line, "text", "");
+    if (json_array_size(json_object_get(s->op, "steps")) > 0 || (!own && !of_app) ||
+        follow_repeats_end(s->op, text)) {
         return;
     }
     int64_t now = clock_mono_ms();
-    progress_step(s->progress, json_str(line, "text", ""), !str_eq(json_str(line, "state", ""), "ERROR"),
+    progress_step(s->progress, text, !str_eq(json_str(line, "state", ""), "ERROR"),
                   now - s->last_line);
     s->last_line = now;
 }

@@ -32,3 +32,7 @@ int follow_operation(struct cli *cli, const json_t *op, json_t **ret_op, struct 
 /* The end of what failed: a line "why: ...", and the last log lines of the part that the reason names (a node, else
  * the manager of the service). service 0: only the reason. */
 void follow_why(struct cli *cli, int64_t service, const char *why);
+
+/* A step or a line of history that says no more than how the operation ended: that is told at the end, and it was
+ * nothing that was done. */
+bool follow_repeats_end(const json_t *op, const char *text);

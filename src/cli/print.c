@@ -198,6 +198,7 @@ static void print_facts(struct cli *cli, const struct print_view *v, const json_
 static void print_quiet(struct cli *cli, const struct print_view *v, const json_t *item)
 {
     const json_t *value = v->quiet ? json_object_get(item, v->quiet) : NULL;
+    value = json_is_object(value) ? json_object_get(value, "id") : value;
     if (!value || json_is_null(value)) {
         return;
     }

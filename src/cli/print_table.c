@@ -162,7 +162,7 @@ const struct print_view print_views[] = {
         },
         .print = show_operation,
     },
-    {.object = "change", .print = show_change},
+    {.object = "change", .quiet = "operation", .print = show_change},
     {.object = "config", .quiet = "code_name", .print = show_config},
     {.object = "log", .quiet = "text", .print = show_log},
     {.object = "history", .quiet = "text", .print = show_history},

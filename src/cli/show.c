@@ -1,5 +1,6 @@
 #include "cli/show.h"
 
+#include "cli/follow.h"
 #include "cli/plan.h"
 
 void show_history(struct cli *cli, const json_t *list)
@@ -226,6 +227,9 @@ void show_operation(struct cli *cli, const json_t *op)
     json_array_foreach(json_object_get(op, "steps"), i, step)
     {
         const char *state = json_str(step, "state", "");
+        if (follow_repeats_end(op, json_str(step, "title", ""))) {
+            continue;
+        }
         int64_t from = json_int(step, "started", 0), to = json_int(step, "ended", term_now(&cli->term));
         _cleanup_free_ char *time = term_duration(to > from ? to - from : 0);
         struct buf title = {0};

@@ -1,6 +1,9 @@
 /*
  * Waiting for a service's state.
  */
+#include <ctype.h>
+#include <errno.h>
+
 #include "base/clock.h"
 #include "cli/builtin.h"
 #include "cli/follow.h"
@@ -60,6 +63,32 @@ static int report(struct waiting *w, struct err *e)
     return 0;
 }
 
+/* "running" is RUNNING; NULL: no state. */
+static char *state_word(const char *text)
+{
+    char *word = xstrdup(text);
+    for (char *c = word; *c; c++) {
+        *c = (char)toupper((unsigned char)*c);
+    }
+    if (service_state_from_str(word) < 0 && !str_eq(word, "STABLE")) {
+        free(word);
+        word = NULL;
+    }
+    return word;
+}
+
+/* What it is now tells more than that nobody waits any longer. */
+static int fail_late(const struct waiting *w, int r, struct err *e)
+{
+    const char *name = json_str(w->last, "name", NULL), *state = json_str(w->last, "state", "");
+    const char *why = r == -EINTR ? "stopped waiting" : "the time is up";
+    if (!name || (r != -EINTR && r != ERR_TIMEOUT)) {
+        return r;
+    }
+    return w->wanted ? err_set(e, r, "%s is %s, not %s: %s", name, state, w->wanted, why)
+                     : err_set(e, r, "%s is still %s: %s", name, state, why);
+}
+
 int wait_run(struct cli *cli, char *const *words, struct err *e)
 {
     static const char *const names[] = {"state", NULL};
@@ -71,12 +100,12 @@ int wait_run(struct cli *cli, char *const *words, struct err *e)
     if (!name) {
         return err_set_hint(e, ERR_INVALID, "conpaas wait SERVICE --state RUNNING", "SERVICE is missing");
     }
-    bool any = str_eq(state, "stable");
-    if (!any && service_state_from_str(state) < 0) {
+    _cleanup_free_ char *word = state_word(state);
+    if (!word) {
         return err_set_hint(e, ERR_INVALID, "RUNNING, STOPPED, INIT, ERROR or stable",
                             "there is no state \"%.40s\"", state);
     }
-    struct waiting w = {.cli = cli, .wanted = any ? NULL : state, .since = clock_mono_ms()};
+    struct waiting w = {.cli = cli, .wanted = str_eq(word, "STABLE") ? NULL : word, .since = clock_mono_ms()};
     _cleanup_(progress_freep) struct progress *p = w.progress = progress_new(cli);
     struct follow f = {.object = "service", .show_call = "service.show", .seen = seen, .arg = &w};
     r = resolve(cli, THING_SERVICE, name, 0, &f.id, e);
@@ -86,7 +115,7 @@ int wait_run(struct cli *cli, char *const *words, struct err *e)
     f.app = json_int(service, "app", 0);
     r = r < 0 ? r : follow_run(cli, p, &f, e);
     progress_active(p, NULL, 0);
-    r = r < 0 ? r : report(&w, e);
+    r = r < 0 ? fail_late(&w, r, e) : report(&w, e);
     json_decref(w.last);
     return r;
 }

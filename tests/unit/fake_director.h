@@ -11,6 +11,11 @@
 #define FAKE_NOW 1790000000000LL /* its clock stands still: 2026-09-21 14:13:20 UTC */
 #define FAKE_TOKEN "tok-0123456789"
 
+/* Why an operation fails, as long as directors write it. */
+#define FAKE_WHY                                                                                             \
+    "node 14 did not come up: cloud local has no memory left (61 MB free, 256 MB needed by a small "         \
+    "node); node 13 had failed before, so it is not tried again"
+
 struct fake_director;
 struct fake_director *fake_director_new(void);
 /* With TLS: a new authority of its own, a certificate for director.INSTALLATION, on this port (0: any free one). */
@@ -25,6 +30,8 @@ void fake_director_freeze(struct fake_director *f, bool on);
 void fake_director_restart(struct fake_director *f);
 /* The next operation ends FAILED. */
 void fake_director_fail_next(struct fake_director *f);
+/* Operations tell no steps; the stream tells lines of history instead. */
+void fake_director_tell_history(struct fake_director *f);
 /* The service's state and, for ERROR, why. */
 void fake_director_set_state(struct fake_director *f, const char *state);
 /* Lists hold a second service of the same name in another application. */

@@ -363,18 +363,51 @@ static void test_json_of_a_change(void **state)
     assert_string_equal(json_str(json_object_get(failed, "operation"), "state", ""), "FAILED");
 }
 
+static int count_of(const char *text, const char *part)
+{
+    int n = 0;
+    for (const char *p = text; (p = strstr(p, part)); p += strlen(part)) {
+        n++;
+    }
+    return n;
+}
+
 static void test_failure_says_why(void **state)
 {
     struct world *w = *state;
     fake_director_fail_next(w->director);
     expect(w, "conpaas node add shop --web 2", 1);
-    expect_text(w->err, "why: node 14 did not come up: cloud local has no memory left (61 MB free)");
+    expect_text(w->err, "why: " FAKE_WHY);
     expect_text(w->err, "last log lines of node 14:");
+    assert_int_equal(count_of(w->err, "node 14 did not come up"), 1);
     assert_string_equal(w->out, "");
     fake_director_fail_next(w->director);
     expect(w, "conpaas node add shop --web 2 --quiet", 1);
-    assert_string_equal(w->err,
-                        "why: node 14 did not come up: cloud local has no memory left (61 MB free)\n");
+    assert_string_equal(w->err, "why: " FAKE_WHY "\n");
+    expect(w, "conpaas operation show 31", 0);
+    assert_null(strstr(w->out, ": FAILED"));
+}
+
+/* The line of history that ends a failed operation is no step that was done. */
+static void test_failure_in_the_history(void **state)
+{
+    struct world *w = *state;
+    fake_director_tell_history(w->director);
+    fake_director_fail_next(w->director);
+    expect(w, "conpaas node add shop --web 2", 1);
+    expect_text(w->err, "✓ a line of history");
+    assert_null(strstr(w->err, ": FAILED"));
+    assert_int_equal(count_of(w->err, "node 14 did not come up"), 1);
+}
+
+static void test_no_wait(void **state)
+{
+    struct world *w = *state;
+    expect(w, "conpaas service start shop --no-wait", 0);
+    assert_string_equal(w->out, "operation 31\n");
+    expect(w, "conpaas service start shop --no-wait --quiet", 0);
+    assert_string_equal(w->out, "31\n");
+    assert_string_equal(w->err, "");
 }
 
 static void test_wait(void **state)
@@ -391,8 +424,13 @@ static void test_wait(void **state)
     expect_text(w->out, "\"state\": \"ERROR\"");
     expect(w, "conpaas wait shop --state ERROR", 0);
     expect(w, "conpaas wait shop --state stable", 0);
+    expect(w, "conpaas wait shop --state error", 0);
+    expect(w, "conpaas wait shop --state Stable", 0);
     fake_director_set_state(w->director, "ADAPTING");
     expect(w, "conpaas wait shop --timeout 1", 10);
+    expect_text(w->err, "shop is ADAPTING, not RUNNING: the time is up");
+    expect(w, "conpaas wait shop --state stable --timeout 1", 10);
+    expect_text(w->err, "shop is still ADAPTING: the time is up");
 }
 
 /* What cannot be taken back needs a yes: of somebody at a terminal, or on the command line. */
@@ -689,7 +727,7 @@ static void test_deck_changes(void **state)
     expect(w, DECK "startup", 0);
     fake_director_fail_next(w->director);
     expect(w, DECK "add_nodes -p 1", 1);
-    expect_text(w->err, "Add 2 nodes: node 14 did not come up");
+    assert_string_equal(w->err, "ERROR: Add 2 nodes: " FAKE_WHY "\n");
 }
 
 static void test_deck_not_offered(void **state)
@@ -729,6 +767,8 @@ int main(void)
         T(test_last_line_is_the_url),
         T(test_json_of_a_change),
         T(test_failure_says_why),
+        T(test_failure_in_the_history),
+        T(test_no_wait),
         T(test_wait),
         T(test_one_way_needs_a_yes),
         T(test_delete_waits_until_gone),
