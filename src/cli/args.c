@@ -128,6 +128,23 @@ static int fail_noun(const char *word, struct err *e)
     return err_set_hint(e, ERR_INVALID, hint, "there is no command \"%.60s\"", word);
 }
 
+/* Words of other programs for the same. */
+static const char *other_word(const char *noun, const char *word)
+{
+    static const struct {
+        const char *word, *ours;
+    } rows[] = {{"create", "register"},  {"add", "register"}, {"add", "create"},     {"new", "create"},
+                {"create", "add"},       {"new", "register"}, {"terminate", "delete"}, {"remove", "delete"},
+                {"rm", "delete"},        {"rm", "remove"},    {"delete", "remove"},  {"delete", "revoke"},
+                {"remove", "revoke"},    {"ls", "list"},      {"get", "show"},       {"info", "show"}};
+    for (size_t i = 0; word && i < ARRAY_LEN(rows); i++) {
+        if (str_eq(rows[i].word, word) && call_find_command(noun, rows[i].ours)) {
+            return rows[i].ours;
+        }
+    }
+    return NULL;
+}
+
 static int fail_verb(const char *noun, const char *word, struct err *e)
 {
     struct buf verbs = {0};
@@ -141,12 +158,22 @@ static int fail_verb(const char *noun, const char *word, struct err *e)
     for (char **v = list; *v; v++) {
         (*v)[strcspn(*v, ",")] = '\0';
     }
-    const char *near = word ? resolve_nearest(word, (const char *const *)list) : NULL;
+    const char *near = other_word(noun, word);
+    near = word && !near ? resolve_nearest(word, (const char *const *)list) : near;
     _cleanup_free_ char *hint = near ? str_printf("did you mean `conpaas %s %s`?", noun, near)
                                      : str_printf("conpaas %s --help", noun);
     strv_free(list);
     return word ? err_set_hint(e, ERR_INVALID, hint, "%s has no command \"%.60s\", only: %s", noun, word, all)
                 : err_set_hint(e, ERR_INVALID, hint, "say what to do with %s: %s", noun, all);
+}
+
+int args_check_command(const char *word, const char *verb, struct err *e)
+{
+    const char *noun = args_noun(word);
+    if (!noun) {
+        return fail_noun(word, e);
+    }
+    return verb && !call_find_command(noun, verb) ? fail_verb(noun, verb, e) : 0;
 }
 
 int args_find_call(char *const *words, const struct call **ret, int *ret_used, struct err *e)

@@ -25,6 +25,8 @@ int args_parse(const struct call *call, char *const *words, struct command *ret,
 int args_resolve(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
 
 /* The canonical noun for what was typed ("applications" -> "app"), or NULL. */
+/* Error with advice unless there is such a noun and, unless NULL, such a verb of it. */
+int args_check_command(const char *noun, const char *verb, struct err *e) WARN_UNUSED;
 const char *args_noun(const char *word);
 /* The option as it is typed: "first_name" -> "--first-name"; caller frees. */
 char *args_option(const char *name);

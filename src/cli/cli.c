@@ -201,3 +201,13 @@ void cli_print_json(struct cli *cli, const json_t *j)
     fprintf(cli->term.out, "%s\n", text ? text : "null");
     free(text);
 }
+
+void cli_print_text(struct cli *cli, const char *text)
+{
+    if (!cli->json) {
+        fputs(text, cli->term.out);
+        return;
+    }
+    _cleanup_json_ json_t *j = json_pack("{s:s}", "text", text);
+    cli_print_json(cli, j);
+}

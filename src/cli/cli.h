@@ -50,5 +50,7 @@ void cli_note(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void cli_warn(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints an error as this run wants it and gives the exit code. */
 int cli_report(struct cli *cli, int code, const struct err *e);
+/* A text that is a whole answer, to the output. */
+void cli_print_text(struct cli *cli, const char *text);
 /* JSON to the output, for --json. */
 void cli_print_json(struct cli *cli, const json_t *j);

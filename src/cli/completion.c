@@ -29,7 +29,7 @@ int completion_run(struct cli *cli, char *const *words, struct err *e)
     if (!words[0] || !str_eq(words[0], "bash") || words[1]) {
         return err_set_hint(e, ERR_INVALID, "conpaas completion bash", "say for which shell: bash");
     }
-    fputs(bash_script, cli->term.out);
+    cli_print_text(cli, bash_script);
     return 0;
 }
 
@@ -109,6 +109,31 @@ static void add_members(struct cli *cli, const struct command *c, const char *ca
     }
 }
 
+static void add_list(const json_t *list, const char *prefix, struct buf *out)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        add(out, json_is_string(item) ? json_string_value(item) : "", prefix);
+    }
+}
+
+/* Logs of the node that is named, else of the service's manager. */
+static void add_logs(struct cli *cli, const struct command *c, const char *prefix, struct buf *out)
+{
+    const char *service = json_str(c->typed, "service", NULL), *node = json_str(c->typed, "node", NULL);
+    int64_t id = 0;
+    if (!service || resolve(cli, node ? THING_NODE : THING_SERVICE, node ? node : service, 0, &id, NULL) < 0) {
+        return;
+    }
+    _cleanup_json_ json_t *args = json_pack("{s:I}", node ? "node" : "service", (json_int_t)id);
+    _cleanup_json_ json_t *answer = NULL;
+    if (cli_call(cli, node ? "node.show" : "log.show", args, &answer, NULL) == 0) {
+        add_list(json_object_get(answer, node ? "logs" : "names"), prefix, out);
+    }
+}
+
 static void add_values(struct cli *cli, const struct command *c, const struct call_param *p,
                        const char *prefix, struct buf *out)
 {
@@ -124,6 +149,8 @@ static void add_values(struct cli *cli, const struct command *c, const struct ca
         buf_adds(out, ":file\n");
     } else if (p->kind == PARAM_SETTINGS) {
         add_members(cli, c, "config.show", "settings", "", "=", prefix, out);
+    } else if (str_eq(c->call->id, "log.show") && str_eq(p->name, "name")) {
+        add_logs(cli, c, prefix, out);
     } else if (str_eq(p->name, "cloud")) {
         add_names(cli, "cloud.list", NULL, "name", prefix, out);
     } else if (str_eq(p->name, "type")) {
@@ -132,6 +159,14 @@ static void add_values(struct cli *cli, const struct command *c, const struct ca
 }
 
 /* ---- what stands where ---- */
+
+static void add_global_options(const char *prefix, struct buf *out)
+{
+    static const char *const global[] = {"--json", "--quiet", "--yes", "--no-wait", "--timeout", "--help"};
+    for (size_t i = 0; i < ARRAY_LEN(global); i++) {
+        add(out, global[i], prefix);
+    }
+}
 
 static void add_options(struct cli *cli, const struct command *c, const char *prefix, struct buf *out)
 {
@@ -146,10 +181,7 @@ static void add_options(struct cli *cli, const struct command *c, const char *pr
         _cleanup_free_ char *option = args_option(p->name);
         add(out, option, prefix);
     }
-    static const char *const global[] = {"--json", "--quiet", "--yes", "--no-wait", "--timeout", "--help"};
-    for (size_t i = 0; i < ARRAY_LEN(global); i++) {
-        add(out, global[i], prefix);
-    }
+    add_global_options(prefix, out);
 }
 
 static const struct call_param *option_of(const struct call *c, const char *word)
@@ -171,7 +203,10 @@ static void add_arguments(struct cli *cli, const struct call *call, char *const 
     const struct call_param *option = option_of(call, before), *next = call->params;
     for (size_t i = 0; i + 1 < n; i++) {
         if (words[i][0] == '-') {
-            i += option_of(call, words[i]) != NULL;
+            const struct call_param *p = option_of(call, words[i]);
+            if (p && i + 2 < n) {
+                json_object_set_new(c.typed, p->name, json_string(words[++i]));
+            }
             continue;
         }
         while (next->name && !(next->in == IN_PATH || next->positional)) {
@@ -216,15 +251,33 @@ static void add_nouns(const char *prefix, struct buf *out)
     }
 }
 
+/* Behind `wait`; n words, the last one half-typed. */
+static void add_of_wait(struct cli *cli, char *const *words, size_t n, struct buf *out)
+{
+    static const char *const states[] = {"INIT", "RUNNING", "STOPPED", "ERROR", "stable"};
+    struct command c = {.typed = json_object()};
+    const char *last = words[n - 1];
+    if (str_eq(words[n - 2], "--state")) {
+        for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+            add(out, states[i], last);
+        }
+    } else if (last[0] == '-') {
+        add(out, "--state", last);
+        add_global_options(last, out);
+    } else if (n == 2) {
+        add_things(cli, &c, THING_SERVICE, last, out);
+    }
+    command_done(&c);
+}
+
 void completion_candidates(struct cli *cli, char *const *words, struct buf *out)
 {
     size_t n = strv_len(words);
     const char *noun = n > 0 ? args_noun(words[0]) : NULL;
-    struct command wait_words = {.typed = json_object(), .args = NULL};
     if (n <= 1) {
         add_nouns(n ? words[0] : "", out);
-    } else if (str_eq(words[0], "wait") && n == 2) {
-        add_things(cli, &wait_words, THING_SERVICE, words[1], out);
+    } else if (str_eq(words[0], "wait")) {
+        add_of_wait(cli, words, n, out);
     } else if (str_eq(words[0], "completion")) {
         add(out, "bash", words[n - 1]);
     } else if (str_eq(words[0], "help") && n <= 3) {
@@ -245,7 +298,6 @@ void completion_candidates(struct cli *cli, char *const *words, struct buf *out)
             add_arguments(cli, bare, words + 1, out);
         }
     }
-    json_decref(wait_words.typed);
 }
 
 void completion_deck(struct cli *cli, char *const *words, struct buf *out)

@@ -32,21 +32,33 @@ static int run_row(struct cli *cli, char *const *words, struct err *e)
     return r;
 }
 
+static void print_version(struct cli *cli)
+{
+    if (!cli->json) {
+        fprintf(cli->term.out, "conpaas %s\n", CONPAAS_VERSION);
+        return;
+    }
+    _cleanup_json_ json_t *j = json_pack("{s:s}", "version", CONPAAS_VERSION);
+    cli_print_json(cli, j);
+}
+
 static int run_words(struct cli *cli, char *const *words, struct err *e)
 {
     const struct builtin *b = words[0] ? builtin_find(words[0]) : NULL;
     if (words[0] && str_eq(words[0], "--version")) {
-        fprintf(cli->term.out, "conpaas %s\n", CONPAAS_VERSION);
+        print_version(cli);
         return 0;
     }
-    if (!words[0] || (cli->help && !b)) {
-        bool asked = cli->help;
-        help_words(&cli->term, asked ? cli->term.out : cli->term.err, words);
-        return asked ? 0 : err_exit_code(ERR_INVALID);
-    }
-    if (b && cli->help && !b->hidden) {
-        help_builtin(&cli->term, cli->term.out, b);
+    if (cli->help && !(b && b->hidden)) {
+        help_print(cli, words);
         return 0;
+    }
+    if (!words[0] && cli->json) {
+        return err_set_hint(e, ERR_INVALID, "conpaas help", "say what to do");
+    }
+    if (!words[0]) {
+        help_words(&cli->term, cli->term.err, words);
+        return err_exit_code(ERR_INVALID);
     }
     return b ? b->run(cli, words + 1, e) : run_row(cli, words, e);
 }

@@ -276,13 +276,29 @@ void help_words(const struct term *t, FILE *out, char *const *words)
     }
 }
 
+void help_print(struct cli *cli, char *const *words)
+{
+    char *text = NULL;
+    size_t len = 0;
+    if (!cli->json) {
+        help_words(&cli->term, cli->term.out, words);
+        return;
+    }
+    struct term plain = cli->term;
+    plain.out_colour = false;
+    FILE *f = open_memstream(&text, &len);
+    help_words(&plain, f, words);
+    fclose(f);
+    cli_print_text(cli, text);
+    free(text);
+}
+
 int help_run(struct cli *cli, char *const *words, struct err *e)
 {
-    if (words[0] && !builtin_find(words[0]) && !args_noun(words[0])) {
-        const struct call *c = NULL;
-        int used = 0;
-        return args_find_call(words, &c, &used, e);
+    int r = words[0] && !builtin_find(words[0]) ? args_check_command(words[0], words[1], e) : 0;
+    if (r < 0) {
+        return r;
     }
-    help_words(&cli->term, cli->term.out, words);
+    help_print(cli, words);
     return 0;
 }

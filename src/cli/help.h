@@ -15,6 +15,8 @@ void help_noun(const struct term *t, FILE *out, const char *noun);
 void help_call(const struct term *t, FILE *out, const struct call *c);
 void help_builtin(const struct term *t, FILE *out, const struct builtin *b);
 /* The right one of the above for words; falls back to the overview. */
+/* The same to the output of this run, as JSON with --json. */
+void help_print(struct cli *cli, char *const *words);
 void help_words(const struct term *t, FILE *out, char *const *words);
 
 /* What the nouns are, in the order of the overview; name NULL ends. */

@@ -191,7 +191,9 @@ int logout_run(struct cli *cli, char *const *words, struct err *e)
         return r;
     }
     if (!cli->settings.token) {
-        return err_set(e, ERR_UNAUTHENTICATED, "you are not logged in");
+        const char *url = cli->settings.url;
+        _cleanup_free_ char *hint = str_printf("conpaas login %s", url ? url : "https://HOST:9999");
+        return err_set_hint(e, ERR_UNAUTHENTICATED, hint, "you are not logged in");
     }
     _cleanup_err_ struct err why = {0};
     int told = cli_call(cli, "user.logout", NULL, NULL, &why);

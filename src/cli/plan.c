@@ -80,6 +80,47 @@ static char *cost_text(struct cli *cli, int64_t difference)
     return buf_take(&b);
 }
 
+static const json_t *types_of(struct cli *cli)
+{
+    if (!cli->types && cli_list(cli, "type.list", NULL, &cli->types, NULL) < 0) {
+        json_decref(cli->types);
+        cli->types = NULL;
+    }
+    return cli->types;
+}
+
+static const json_t *named(const json_t *list, const char *name)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        if (str_eq(json_str(item, "name", ""), name)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+/* Whether the service's type has these roles and can have as many nodes of each. */
+static bool is_possible(struct cli *cli, const json_t *service, const json_t *counts, int sign)
+{
+    const json_t *type = named(types_of(cli), json_str(service, "type", ""));
+    const json_t *have = json_object_get(service, "counts");
+    const char *name;
+    json_t *n;
+    json_object_foreach((json_t *)counts, name, n)
+    {
+        const char *own = str_eq(name, "count") ? json_str(type, "default_role", name) : name;
+        const json_t *role = named(json_object_get(type, "roles"), own);
+        int64_t after = json_int(have, own, 0) + sign * json_integer_value(n);
+        if (!role || after < json_int(role, "min", 0) || after > json_int(role, "max", INT64_MAX)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void plan_nodes(struct cli *cli, const struct command *c, bool add)
 {
     _cleanup_json_ json_t *args = json_pack("{s:O}", "service", json_object_get(c->args, "service"));
@@ -88,6 +129,9 @@ static void plan_nodes(struct cli *cli, const struct command *c, bool add)
         return;
     }
     const json_t *counts = json_object_get(c->args, "counts");
+    if (!is_possible(cli, service, counts, add ? 1 : -1)) {
+        return; /* the director says what is wrong with it */
+    }
     int64_t change = sum_counts(counts) * (add ? 1 : -1);
     int64_t now = sum_counts(json_object_get(service, "counts"));
     long long after = now + change;

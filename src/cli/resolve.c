@@ -71,11 +71,15 @@ static bool is_named(const json_t *item, const struct source *s, const char *tex
     return false;
 }
 
-/* "APPLICATION/NAME" of a service; plain name of everything else. */
+/* "APPLICATION/NAME" of a service, "n12" of a node; plain name of everything else. */
 static bool matches(enum call_thing thing, const json_t *item, const struct source *s, const char *text)
 {
     if (is_named(item, s, text)) {
         return true;
+    }
+    if (thing == THING_NODE) { /* as it is called where it runs: n12 */
+        _cleanup_free_ char *short_name = str_printf("n%lld", (long long)json_int(item, "id", 0));
+        return str_eq(short_name, text);
     }
     const char *slash = thing == THING_SERVICE ? strrchr(text, '/') : NULL;
     if (!slash) {

@@ -1,5 +1,6 @@
 #include "cli/run.h"
 
+#include "base/clock.h"
 #include "cli/follow.h"
 #include "cli/plan.h"
 #include "cli/print.h"
@@ -80,18 +81,32 @@ static bool going_seen(void *arg, const json_t *item)
     return false;
 }
 
+/* An application that was not the service's own stays, and is not waited for. */
+static bool own_app_seen(void *arg, const json_t *item)
+{
+    return !str_eq(json_str(item, "state", ""), "EPILOGUE") || going_seen(arg, item);
+}
+
 static int wait_until_gone(struct cli *cli, const struct command *c, int64_t app, struct err *e)
 {
-    bool whole_app = str_eq(c->call->id, "app.delete");
     _cleanup_(progress_freep) struct progress *p = progress_new(cli);
-    struct going g = {.progress = p};
-    struct follow f = {.object = whole_app ? "app" : "service",
-                       .show_call = whole_app ? "app.show" : "service.show",
-                       .until_gone = true,
-                       .seen = going_seen,
-                       .app = app,
-                       .arg = &g};
-    f.id = json_int(c->args, f.object, 0);
+    struct going g = {.progress = p, .since = clock_mono_ms()};
+    struct follow f = {.until_gone = true, .app = app, .arg = &g};
+    bool service = str_eq(c->call->id, "service.delete");
+    if (service) {
+        f.object = "service";
+        f.show_call = "service.show";
+        f.id = json_int(c->args, "service", 0);
+        f.seen = going_seen;
+        int r = follow_run(cli, p, &f, e);
+        if (r < 0) {
+            return r;
+        }
+    }
+    f.object = "app";
+    f.show_call = "app.show";
+    f.id = app;
+    f.seen = service ? own_app_seen : going_seen;
     return follow_run(cli, p, &f, e);
 }
 

@@ -120,7 +120,7 @@ static int settings_given(const struct service_type *t, const json_t *given, jso
     {
         const struct setting_def *d = setting_find(t, key);
         if (!d) {
-            return err_set_hint(e, ERR_INVALID, "`conpaas config` lists the settings there are",
+            return err_set_hint(e, ERR_INVALID, "`conpaas config show SERVICE` lists the settings there are",
                                 "%s has no setting \"%.64s\"", t->title, key);
         }
         json_t *value = setting_value(d, v);

@@ -24,6 +24,7 @@ struct fake_director {
     int op_phase; /* 0 = none, 1.. = steps, 9 = over */
     bool op_fails;
     bool gone;
+    int lingers; /* how often the application is seen after its service; -1: always */
     int requests;
     char *last[CALLS_MAX], *canned[CALLS_MAX];
 };
@@ -124,7 +125,7 @@ static json_t *make_node(int id, const char *roles, const char *health)
                                       strcmp(health, "ok") ? "port 8080 is silent" : NULL));
     }
     strv_free(v);
-    _cleanup_free_ char *address = str_printf("10.88.0.%d", id), *cloud_id = str_printf("cps-n%d", id);
+    _cleanup_free_ char *address = str_printf("10.88.0.%d", id), *cloud_id = str_printf("n%d-awd06pm3", id);
     return json_pack("{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s]}", "id", id, "app",
                      2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health", h, "cloud",
                      "local", "type", "small", "cloud_id", cloud_id, "address", address, "created",
@@ -313,10 +314,15 @@ static int log_in(const json_t *args, json_t **ret, struct err *e)
 /* The one service and the one application. */
 static int show(struct fake_director *f, bool service, const json_t *args, json_t **ret, struct err *e)
 {
-    if (json_int(args, service ? "service" : "app", 0) != (service ? 3 : 2) || f->gone) {
+    bool gone = f->gone && (service || f->lingers == 0);
+    if (json_int(args, service ? "service" : "app", 0) != (service ? 3 : 2) || gone) {
         return err_set(e, ERR_NOT_FOUND, "there is no %s with this id", service ? "service" : "application");
     }
     *ret = service ? make_service(f) : make_app(f);
+    if (f->gone && f->lingers > 0) {
+        f->lingers--;
+        json_object_set_new(*ret, "state", json_string("EPILOGUE"));
+    }
     return 0;
 }
 
@@ -630,6 +636,19 @@ void fake_director_fail_next(struct fake_director *f)
 void fake_director_tell_history(struct fake_director *f)
 {
     f->history = true;
+}
+
+void fake_director_app_lingers(struct fake_director *f, int looks)
+{
+    f->lingers = looks;
+}
+
+bool fake_director_app_is_gone(struct fake_director *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool gone = f->gone && f->lingers == 0;
+    pthread_mutex_unlock(&f->lock);
+    return gone;
 }
 
 void fake_director_set_state(struct fake_director *f, const char *state)

@@ -32,6 +32,10 @@ void fake_director_restart(struct fake_director *f);
 void fake_director_fail_next(struct fake_director *f);
 /* Operations tell no steps; the stream tells lines of history instead. */
 void fake_director_tell_history(struct fake_director *f);
+/* Once its service is deleted the application is still there, on its way out, for so many looks at it; with -1 it
+ * stays. Without this it goes with the service. */
+void fake_director_app_lingers(struct fake_director *f, int looks);
+bool fake_director_app_is_gone(struct fake_director *f);
 /* The service's state and, for ERROR, why. */
 void fake_director_set_state(struct fake_director *f, const char *state);
 /* Lists hold a second service of the same name in another application. */

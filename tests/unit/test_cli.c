@@ -258,6 +258,11 @@ static void test_requests(void **state)
         {"conpaas code delete shop code-default --yes", "code.delete", "DELETE /v1/services/3/code/6 "},
         {"conpaas operation cancel 31", "operation.cancel", "POST /v1/operations/31/cancel "},
         {"conpaas node show 10.88.0.6", "node.show", "GET /v1/nodes/6 "},
+        {"conpaas node show 5", "node.show", "GET /v1/nodes/5 "},
+        {"conpaas node show n6", "node.show", "GET /v1/nodes/6 "},
+        {"conpaas node show n7-awd06pm3", "node.show", "GET /v1/nodes/7 "},
+        {"cpsclient.web https://director.example:9999/v1/services/3 get_node_info n4", "node.show",
+         "GET /v1/nodes/4 "},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         expect(*state, rows[i].line, 0);
@@ -274,6 +279,11 @@ static void test_argument_errors(void **state)
     } rows[] = {
         {"conpaas", "usage: conpaas"},
         {"conpaas node ad shop --web 1", "did you mean `conpaas node add`"},
+        {"conpaas help user create", "user has no command \"create\""},
+        {"conpaas help user create", "did you mean `conpaas user register`?"},
+        {"conpaas help service strat", "did you mean `conpaas service start`?"},
+        {"conpaas user add eve", "did you mean `conpaas user register`?"},
+        {"conpaas node show n8", "there is no node \"n8\""},
         {"conpaas node add shop", "for example --web 2"},
         {"conpaas node add shop --web", "--web needs a value"},
         {"conpaas node add shop --web two", "--web needs a number"},
@@ -318,6 +328,21 @@ static void test_exit_codes(void **state)
     setenv("CONPAAS_URL", "http://127.0.0.1:1", 1);
     expect(w, "conpaas service list", 9);
     unsetenv("CONPAAS_URL");
+}
+
+/* Whatever is asked for, the way to log in is named. */
+static void test_not_logged_in(void **state)
+{
+    struct world *w = *state;
+    static const char *const lines[] = {
+        "conpaas service list",   "conpaas wait shop",    "conpaas events 2",
+        "conpaas code list shop", "conpaas node show 12", "conpaas code download 3 7 --output /dev/null",
+        "conpaas logout",         "cpsclient.web https://director.example:9999/v1/services/3 list_nodes"};
+    assert_int_equal(unlink(w->config), 0);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        expect(w, lines[i], 3);
+        expect_text(w->err, "conpaas login https://HOST:9999");
+    }
 }
 
 static void test_ambiguous_name(void **state)
@@ -462,6 +487,75 @@ static void test_delete_waits_until_gone(void **state)
     expect(w, "conpaas service delete shop --yes", 0);
     assert_string_equal(w->out, "shop is deleted\n");
     expect_sent(w, "service.delete", "DELETE /v1/services/3 ");
+}
+
+/* An application of its own goes with the service, a little later: its name is free again when this returns. */
+static void test_delete_waits_for_the_application(void **state)
+{
+    struct world *w = *state;
+    fake_director_app_lingers(w->director, 2);
+    expect(w, "conpaas service delete shop --yes", 0);
+    assert_true(fake_director_app_is_gone(w->director));
+    assert_string_equal(w->out, "shop is deleted\n");
+}
+
+static void test_delete_leaves_the_application(void **state)
+{
+    struct world *w = *state;
+    fake_director_app_lingers(w->director, -1);
+    expect(w, "conpaas service delete shop --yes --timeout 20", 0);
+    assert_string_equal(w->out, "shop is deleted\n");
+}
+
+/* A plan is shown only of what can be: the director says what is wrong with the rest. */
+static void test_plan(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *line, *plan;
+    } rows[] = {
+        {"conpaas node remove shop --web 1 --no-wait", "plan: -1 web (4 -> 3 nodes)\n"},
+        {"conpaas node add shop --web 31 --count 1 --no-wait", "plan: +31 web, +1 nodes (3 -> 35 nodes)\n"},
+        {"conpaas node add shop --web 2 --no-wait", NULL},       /* 33 are too many */
+        {"conpaas node remove shop --backend 3 --no-wait", NULL}, /* there are 2 */
+        {"conpaas node remove shop --proxy 1 --no-wait", NULL},   /* one must remain */
+        {"conpaas node add shop --wbe 1 --no-wait", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        expect(w, rows[i].line, 0);
+        if (rows[i].plan) {
+            expect_text(w->err, rows[i].plan);
+        } else if (strstr(w->err, "plan:")) {
+            fail_msg("%s: %s", rows[i].line, w->err);
+        }
+    }
+}
+
+/* ---- --json of what is only text ---- */
+
+static void test_json_of_texts(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *line, *member, *part;
+    } rows[] = {
+        {"conpaas --version --json", "version", CONPAAS_VERSION},
+        {"conpaas help --json", "text", "usage: conpaas NOUN VERB"},
+        {"conpaas help node --json", "text", "conpaas node add SERVICE"},
+        {"conpaas help node add --json", "text", "usage: conpaas node add"},
+        {"conpaas node add --help --json", "text", "usage: conpaas node add"},
+        {"conpaas wait --help --json", "text", "usage: conpaas wait"},
+        {"conpaas completion bash --json", "text", "complete -F _conpaas"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(run_with(w, rows[i].line, NULL, true), 0);
+        _cleanup_json_ json_t *j = json_loads(w->out, 0, NULL);
+        expect_text(json_str(j, rows[i].member, ""), rows[i].part);
+        assert_null(strchr(json_str(j, rows[i].member, ""), '\033'));
+        assert_int_equal(json_object_size(j), 1);
+    }
+    expect(w, "conpaas --json", 2);
+    expect_text(w->err, "{\"error\":{\"code\":\"invalid\"");
 }
 
 static void test_events(void **state)
@@ -692,6 +786,12 @@ static void test_completion(void **state)
         {"conpaas __complete service create php x --app ", "shop\n"},
         {"conpaas __complete operation list --state D", "DONE\n"},
         {"conpaas __complete wait s", "shop\n"},
+        {"conpaas __complete wait shop --st", "--state\n"},
+        {"conpaas __complete wait shop --state ", "INIT\nRUNNING\nSTOPPED\nERROR\nstable\n"},
+        {"conpaas __complete wait shop --state S", "STOPPED\n"},
+        {"conpaas __complete log shop --name ", "manager.log\n"},
+        {"conpaas __complete log show shop --node 5 --name ha", "haproxy.log\n"},
+        {"conpaas __complete log shop --node n5 --name ag", "agent.log\n"},
         {"conpaas __complete help node a", "add\n"},
         {"conpaas __complete completion ", "bash\n"},
         {"conpaas __complete --deck x list_n", "list_nodes\n"},
@@ -763,6 +863,7 @@ int main(void)
         T(test_requests),
         T(test_argument_errors),
         T(test_exit_codes),
+        T(test_not_logged_in),
         T(test_ambiguous_name),
         T(test_last_line_is_the_url),
         T(test_json_of_a_change),
@@ -772,6 +873,10 @@ int main(void)
         T(test_wait),
         T(test_one_way_needs_a_yes),
         T(test_delete_waits_until_gone),
+        T(test_delete_waits_for_the_application),
+        T(test_delete_leaves_the_application),
+        T(test_plan),
+        T(test_json_of_texts),
         T(test_events),
         T(test_upload_and_download),
         T(test_failed_download),
