@@ -133,10 +133,10 @@ static const char *other_word(const char *noun, const char *word)
 {
     static const struct {
         const char *word, *ours;
-    } rows[] = {{"create", "register"},  {"add", "register"}, {"add", "create"},     {"new", "create"},
-                {"create", "add"},       {"new", "register"}, {"terminate", "delete"}, {"remove", "delete"},
-                {"rm", "delete"},        {"rm", "remove"},    {"delete", "remove"},  {"delete", "revoke"},
-                {"remove", "revoke"},    {"ls", "list"},      {"get", "show"},       {"info", "show"}};
+    } rows[] = {{"create", "register"}, {"add", "register"}, {"add", "create"},       {"new", "create"},
+                {"create", "add"},      {"new", "register"}, {"terminate", "delete"}, {"remove", "delete"},
+                {"rm", "delete"},       {"rm", "remove"},    {"delete", "remove"},    {"delete", "revoke"},
+                {"remove", "revoke"},   {"ls", "list"},      {"get", "show"},         {"info", "show"}};
     for (size_t i = 0; word && i < ARRAY_LEN(rows); i++) {
         if (str_eq(rows[i].word, word) && call_find_command(noun, rows[i].ours)) {
             return rows[i].ours;

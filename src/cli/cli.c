@@ -132,14 +132,32 @@ int cli_list(struct cli *cli, const char *id, const json_t *args, json_t **ret_a
     return 0;
 }
 
+/* Text on the error stream behind `at` columns: broken into lines for people, as it is for programs. */
+static void say_text(struct cli *cli, const char *text, int at, bool usage)
+{
+    const struct term *t = &cli->term;
+    struct buf safe = {0};
+    term_safe(&safe, text, true);
+    if (!t->err_tty) {
+        fprintf(t->err, "%s\n", safe.data);
+        buf_done(&safe);
+        return;
+    }
+    char **lines = str_split(safe.data, '\n');
+    for (char **l = lines; *l; l++) {
+        int indent = (int)strspn(*l, " ") + (l == lines && at ? at : 2);
+        (usage ? term_wrap_usage : term_wrap)(t, t->err, *l, l == lines ? at : 0, indent);
+    }
+    strv_free(lines);
+    buf_done(&safe);
+}
+
 static void say(struct cli *cli, const char *fmt, va_list ap)
 {
-    struct buf b = {0}, safe = {0};
+    struct buf b = {0};
     buf_vaddf(&b, fmt, ap);
-    term_safe(&safe, b.data, true);
-    fprintf(cli->term.err, "%s\n", safe.data);
+    say_text(cli, b.data, 0, false);
     buf_done(&b);
-    buf_done(&safe);
 }
 
 void cli_note(struct cli *cli, const char *fmt, ...)
@@ -176,21 +194,18 @@ int cli_report(struct cli *cli, int code, const struct err *e)
         report_json(cli, code, e);
         return err_exit_code(code);
     }
-    struct buf b = {0};
-    term_safe(&b, e->message ? e->message : err_word(code), true);
-    fprintf(cli->term.err, "%sERROR:%s %s\n", term_on(&cli->term, true, COLOUR_BAD),
-            term_off(&cli->term, true), b.data);
+    fprintf(cli->term.err, "%sERROR:%s ", term_on(&cli->term, true, COLOUR_BAD), term_off(&cli->term, true));
+    say_text(cli, e->message ? e->message : err_word(code), (int)strlen("ERROR: "), false);
     if (e->hint) {
         static const char *const commands[] = {"conpaas ", "cpsclient.web ", "sudo ", "chmod ", "usage: "};
         bool command = false;
         for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
             command = command || str_starts(e->hint, commands[i]);
         }
-        buf_reset(&b);
-        term_safe(&b, e->hint, true);
-        fprintf(cli->term.err, "  %s%s\n", command ? "try: " : "", b.data);
+        const char *before = command ? "  try: " : "  ";
+        fputs(before, cli->term.err);
+        say_text(cli, e->hint, (int)strlen(before), command);
     }
-    buf_done(&b);
     return err_exit_code(code);
 }
 

@@ -15,7 +15,7 @@ struct cli {
     struct term term;
     /* options of every command */
     bool json, quiet, yes, no_wait, help;
-    bool silent; /* not even why something failed: the caller tells it */
+    bool silent;        /* not even why something failed: the caller tells it */
     int64_t timeout_ms; /* for waiting; 0 = default */
     const char *config_path;
     const char *output; /* --output FILE of downloads */

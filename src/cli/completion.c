@@ -124,7 +124,8 @@ static void add_logs(struct cli *cli, const struct command *c, const char *prefi
 {
     const char *service = json_str(c->typed, "service", NULL), *node = json_str(c->typed, "node", NULL);
     int64_t id = 0;
-    if (!service || resolve(cli, node ? THING_NODE : THING_SERVICE, node ? node : service, 0, &id, NULL) < 0) {
+    if (!service ||
+        resolve(cli, node ? THING_NODE : THING_SERVICE, node ? node : service, 0, &id, NULL) < 0) {
         return;
     }
     _cleanup_json_ json_t *args = json_pack("{s:I}", node ? "node" : "service", (json_int_t)id);

@@ -16,27 +16,12 @@ void finding_set(struct finding *f, enum finding_level level, char *what, char *
 /* A line that is too long goes on below its beginning, as further lines do. at: columns that are used up. */
 static void print_lines(const struct term *t, const char *text, int at)
 {
-    while (*text) {
-        text += strspn(text, " ");
-        _cleanup_free_ char *word = xstrndup(text, strcspn(text, " \n"));
-        int columns = term_columns(word);
-        if (at > DOCTOR_COLUMN && at + columns > t->width) {
-            fprintf(t->out, "\n%*s", DOCTOR_COLUMN, "");
-            at = DOCTOR_COLUMN;
-        }
-        text += strlen(word);
-        fprintf(t->out, "%s", word);
-        at += columns;
-        if (*text == '\n') {
-            fprintf(t->out, "\n%*s", DOCTOR_COLUMN, "");
-            at = DOCTOR_COLUMN;
-            text++;
-        } else if (*text) {
-            fputc(' ', t->out);
-            at++;
-        }
+    char **lines = str_split(text, '\n');
+    for (char **l = lines; *l; l++) {
+        fprintf(t->out, "%*s", l == lines ? 0 : DOCTOR_COLUMN, "");
+        term_wrap(t, t->out, *l + strspn(*l, " "), l == lines ? at : DOCTOR_COLUMN, DOCTOR_COLUMN);
     }
-    fputc('\n', t->out);
+    strv_free(lines);
 }
 
 void doctor_print(const struct term *t, const char *name, const struct finding *f)

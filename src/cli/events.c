@@ -76,7 +76,10 @@ static int on_event(void *arg, const char *event, const char *id, const char *da
                             *time = term_time(json_int(j, "time", term_now(&s->cli->term)));
         struct buf safe = {0};
         term_safe(&safe, text ? text : "", false);
-        if (text) {
+        if (text && s->cli->term.out_tty) {
+            fprintf(out, "%s ", time);
+            term_wrap(&s->cli->term, out, safe.data, (int)strlen(time) + 1, (int)strlen(time) + 1);
+        } else if (text) { /* a line an event, for programs that read along */
             fprintf(out, "%s %s\n", time, safe.data);
         }
         buf_done(&safe);

@@ -191,8 +191,7 @@ static void op_history(void *arg, const json_t *line)
         return;
     }
     int64_t now = clock_mono_ms();
-    progress_step(s->progress, text, !str_eq(json_str(line, "state", ""), "ERROR"),
-                  now - s->last_line);
+    progress_step(s->progress, text, !str_eq(json_str(line, "state", ""), "ERROR"), now - s->last_line);
     s->last_line = now;
 }
 

@@ -23,13 +23,14 @@ const struct help_noun_row help_nouns[] = {
     {NULL, NULL},
 };
 
-const char help_global_options[] = "--json|print the answer as JSON\n"
-                                   "-q, --quiet|print only what a program needs: ids, names, addresses\n"
-                                   "-y, --yes|do not ask before what cannot be taken back; needed without a terminal\n"
-                                   "--no-wait|return when the change is accepted, not when it is done\n"
-                                   "--timeout SECONDS|how long to wait for a change\n"
-                                   "--config FILE|remembered login, instead of ~/.conpaas/config.json\n"
-                                   "-h, --help|show how a command is used";
+const char help_global_options[] =
+    "--json|print the answer as JSON\n"
+    "-q, --quiet|print only what a program needs: ids, names, addresses\n"
+    "-y, --yes|do not ask before what cannot be taken back; needed without a terminal\n"
+    "--no-wait|return when the change is accepted, not when it is done\n"
+    "--timeout SECONDS|how long to wait for a change\n"
+    "--config FILE|remembered login, instead of ~/.conpaas/config.json\n"
+    "-h, --help|show how a command is used";
 
 char *help_placeholder(const struct call_param *p)
 {
@@ -127,6 +128,13 @@ static void print_title(const struct term *t, FILE *out, const char *title)
     fprintf(out, "%s%s%s\n", term_on(t, err, COLOUR_BOLD), title, term_off(t, err));
 }
 
+static void print_usage(const struct term *t, FILE *out, const char *usage)
+{
+    static const char before[] = "usage: ";
+    fputs(before, out);
+    term_wrap_usage(t, out, usage, (int)strlen(before), (int)strlen(before) + 4);
+}
+
 /* Lines "left|right". */
 static void print_option_lines(const struct term *t, FILE *out, const char *lines)
 {
@@ -141,11 +149,29 @@ static void print_option_lines(const struct term *t, FILE *out, const char *line
     strv_free(v);
 }
 
-static void print_indented(FILE *out, const char *text)
+/* A command of the shell; one that is too long goes on in the next line. */
+static void print_command(const struct term *t, FILE *out, const char *command)
+{
+    int indent = 2;
+    while (indent + term_columns(command) > t->width) {
+        size_t n = strlen(command), room = (size_t)(t->width - indent) - strlen(" \\");
+        for (n = n > room ? room : n; n > 0 && command[n] != ' '; n--) {
+        }
+        if (n == 0) {
+            break;
+        }
+        fprintf(out, "%*s%.*s \\\n", indent, "", (int)n, command);
+        command += n + 1;
+        indent = 6;
+    }
+    fprintf(out, "%*s%s\n", indent, "", command);
+}
+
+static void print_commands(const struct term *t, FILE *out, const char *text)
 {
     char **v = str_split(text, '\n');
     for (char **l = v; *l; l++) {
-        fprintf(out, "  %s\n", *l);
+        print_command(t, out, *l);
     }
     strv_free(v);
 }
@@ -170,12 +196,13 @@ void help_overview(const struct term *t, FILE *out)
     print_option_lines(t, out, help_global_options);
     fprintf(out, "\n");
     print_title(t, out, "First steps");
-    print_indented(out, "conpaas login https://HOST:9999\n"
-                        "conpaas service create php shop\n"
-                        "conpaas service start shop\n"
-                        "conpaas code upload shop shop.tar.gz\n"
-                        "conpaas code enable shop code-1\n"
-                        "conpaas node add shop --web 2");
+    print_commands(t, out,
+                   "conpaas login https://HOST:9999\n"
+                   "conpaas service create php shop\n"
+                   "conpaas service start shop\n"
+                   "conpaas code upload shop shop.tar.gz\n"
+                   "conpaas code enable shop code-1\n"
+                   "conpaas node add shop --web 2");
     fprintf(out, "\n`conpaas help NOUN` and `conpaas help NOUN VERB` tell more. Applications,\n"
                  "services and the rest may be given by name or by id.\n");
 }
@@ -190,8 +217,9 @@ void help_noun(const struct term *t, FILE *out, const char *noun)
     for (const struct call *c = calls; c->id; c++) {
         if (str_eq(c->noun, noun)) {
             _cleanup_free_ char *usage = help_usage(c);
-            fprintf(out, "%s%s%s\n      %s\n", term_on(t, out == t->err, COLOUR_BOLD), usage,
-                    term_off(t, out == t->err), c->summary);
+            fputs(term_on(t, out == t->err, COLOUR_BOLD), out);
+            term_wrap_usage(t, out, usage, 0, 10);
+            fprintf(out, "%s      %s\n", term_off(t, out == t->err), c->summary);
         }
     }
     fprintf(out, "\n`conpaas help %s VERB` tells more about one.\n", noun);
@@ -227,13 +255,16 @@ static void print_arguments(const struct term *t, FILE *out, const struct call *
 void help_call(const struct term *t, FILE *out, const struct call *c)
 {
     _cleanup_free_ char *usage = help_usage(c);
-    fprintf(out, "usage: %s\n\n%s.\n", usage, c->summary);
+    print_usage(t, out, usage);
+    fprintf(out, "\n%s.\n", c->summary);
     if (c->detail) {
         fprintf(out, "\n%s\n", c->detail);
     }
     if (c->states) {
         _cleanup_free_ char *states = call_states_text(c->states);
-        fprintf(out, "\nPossible while the service is %s.\n", states);
+        _cleanup_free_ char *text = str_printf("Possible while the service is %s.", states);
+        fputc('\n', out);
+        term_wrap(t, out, text, 0, 0);
     }
     print_arguments(t, out, c);
     if (c->answer == ANSWER_FILE) {
@@ -241,12 +272,14 @@ void help_call(const struct term *t, FILE *out, const struct call *c)
     }
     fprintf(out, "\n");
     print_title(t, out, "Examples");
-    print_indented(out, c->example);
+    print_commands(t, out, c->example);
 }
 
 void help_builtin(const struct term *t, FILE *out, const struct builtin *b)
 {
-    fprintf(out, "usage: conpaas %s\n\n%s.\n", b->usage, b->summary);
+    _cleanup_free_ char *usage = str_printf("conpaas %s", b->usage);
+    print_usage(t, out, usage);
+    fprintf(out, "\n%s.\n", b->summary);
     if (b->detail) {
         fprintf(out, "\n%s\n", b->detail);
     }
@@ -257,7 +290,7 @@ void help_builtin(const struct term *t, FILE *out, const struct builtin *b)
     }
     fprintf(out, "\n");
     print_title(t, out, "Examples");
-    print_indented(out, b->example);
+    print_commands(t, out, b->example);
 }
 
 void help_words(const struct term *t, FILE *out, char *const *words)

@@ -172,8 +172,8 @@ void print_label(struct cli *cli, const char *label, const char *fmt, ...)
     va_end(ap);
     term_safe(&safe, b.data, false);
     const struct term *t = &cli->term;
-    fprintf(t->out, "%s%-*s%s %s\n", term_on(t, false, COLOUR_OFF), LABEL_WIDTH, label, term_off(t, false),
-            safe.data);
+    fprintf(t->out, "%s%-*s%s ", term_on(t, false, COLOUR_OFF), LABEL_WIDTH, label, term_off(t, false));
+    term_wrap(t, t->out, safe.data, LABEL_WIDTH + 1, LABEL_WIDTH + 1);
     buf_done(&b);
     buf_done(&safe);
 }

@@ -175,6 +175,46 @@ void term_fit(const struct term *t, struct buf *out, const char *text, int colum
     buf_addf(out, "%s%*s", dots, columns - w - used, "");
 }
 
+/* Bytes of the spaces and the word that text begins with; with `usage` "[--lines N]" is one. */
+static size_t word_length(const char *text, bool usage)
+{
+    size_t n = strspn(text, " ");
+    for (int depth = 0; text[n] && (text[n] != ' ' || (usage && depth > 0)); n++) {
+        depth += (text[n] == '[') - (text[n] == ']');
+    }
+    return n;
+}
+
+static void wrap(const struct term *t, FILE *out, const char *text, int at, int indent, bool usage)
+{
+    bool first = true;
+    while (*text) {
+        size_t n = word_length(text, usage);
+        _cleanup_free_ char *word = xstrndup(text, n);
+        const char *shown = word;
+        if (!first && at + term_columns(word) > t->width) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+            shown += strspn(word, " ");
+        }
+        fputs(shown, out);
+        at += term_columns(shown);
+        first = false;
+        text += n;
+    }
+    fputc('\n', out);
+}
+
+void term_wrap(const struct term *t, FILE *out, const char *text, int at, int indent)
+{
+    wrap(t, out, text, at, indent, false);
+}
+
+void term_wrap_usage(const struct term *t, FILE *out, const char *text, int at, int indent)
+{
+    wrap(t, out, text, at, indent, true);
+}
+
 /* ---- questions ---- */
 
 bool term_confirm(struct term *t, const char *question)

@@ -38,6 +38,11 @@ int term_columns(const char *text);
 /* Appends text cut or padded to exactly `columns`; a cut shows an ellipsis. */
 void term_fit(const struct term *t, struct buf *out, const char *text, int columns, bool right);
 
+/* Prints one line of safe text and ends it; what does not fit goes on in further lines at `indent`. at: columns of the
+ * line that are used up. Words are not broken; those of a usage are what stands in brackets. */
+void term_wrap(const struct term *t, FILE *out, const char *text, int at, int indent);
+void term_wrap_usage(const struct term *t, FILE *out, const char *text, int at, int indent);
+
 /* Asks a yes or no question on the terminal; true without asking when there is nobody to ask. */
 bool term_confirm(struct term *t, const char *question);
 /* Reads a secret: from the terminal without echo, else the first line of the input. Caller wipes and frees

@@ -47,6 +47,9 @@ static json_t *parse(const char *text)
     return j;
 }
 
+/* As long as agents write it. */
+#define FAKE_HEALTH "port 8080 is silent since 41 s; its last words were: cannot allocate memory"
+
 #define T(minutes) (FAKE_NOW - (minutes)*60000LL)
 
 /* What has been done so far; of a failed one also the line that ends it and, as a step, its reason. */
@@ -62,8 +65,8 @@ static json_t *make_steps(const struct fake_director *f, int64_t *at)
     for (int i = 0; i < last && !f->history; i++) {
         bool done = over || i + 1 < last;
         const char *state = failed && i == 2 ? "FAILED" : done ? "DONE" : "ACTIVE";
-        json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", failed ? bad[i] : good[i], "state",
-                                               state, "started", (json_int_t)*at, "ended",
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", failed ? bad[i] : good[i],
+                                               "state", state, "started", (json_int_t)*at, "ended",
                                                done ? json_integer(*at + took[i]) : json_null()));
         *at += took[i];
     }
@@ -80,11 +83,8 @@ static json_t *make_operation(struct fake_director *f)
                      !over         ? "ACTIVE"
                      : f->op_fails ? "FAILED"
                                    : "DONE",
-                     "why",
-                     over && f->op_fails
-                         ? json_string(FAKE_WHY)
-                         : json_null(),
-                     "user", "ada", "created", (json_int_t)T(0), "changed", (json_int_t)at, "ended",
+                     "why", over && f->op_fails ? json_string(FAKE_WHY) : json_null(), "user", "ada",
+                     "created", (json_int_t)T(0), "changed", (json_int_t)at, "ended",
                      over ? json_integer(T(0) + 8410) : json_null(), "steps", steps);
 }
 
@@ -120,17 +120,19 @@ static json_t *make_node(int id, const char *roles, const char *health)
     char **v = str_split(roles, ' ');
     for (char **p = v; *p; p++) {
         json_array_append_new(r, json_string(*p));
-        json_object_set_new(h, *p,
-                            json_pack("{s:s,s:s?}", "state", health, "why",
-                                      strcmp(health, "ok") ? "port 8080 is silent" : NULL));
+        json_object_set_new(
+            h, *p,
+            json_pack("{s:s,s:s?}", "state", health, "why", strcmp(health, "ok") ? FAKE_HEALTH : NULL));
     }
     strv_free(v);
     _cleanup_free_ char *address = str_printf("10.88.0.%d", id), *cloud_id = str_printf("n%d-awd06pm3", id);
-    return json_pack("{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s]}", "id", id, "app",
-                     2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health", h, "cloud",
-                     "local", "type", "small", "cloud_id", cloud_id, "address", address, "created",
-                     (json_int_t)T(120), "up", (json_int_t)T(119), "hours", 2, "millicredits_per_hour", 1000,
-                     "logs", "agent.log", "haproxy.log");
+    return json_pack("{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s,s,s,s,s,s,s,s]}",
+                     "id", id, "app", 2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health",
+                     h, "cloud", "local", "type", "small", "cloud_id", cloud_id, "address", address,
+                     "created", (json_int_t)T(120), "up", (json_int_t)T(119), "hours", 2,
+                     "millicredits_per_hour", 1000, "logs", "agent.log", "haproxy.log", "haproxy-access.log",
+                     "nginx-error.log", "nginx-access.log", "php-fpm.log", "php-fpm-slow.log",
+                     "php-session-redis.log", "init-output.log");
 }
 
 static json_t *make_nodes(void)
@@ -433,11 +435,12 @@ static int next_event(void *arg, struct buf *out)
         text = json_text(op);
         if (f->history) {
             bool failed = f->op_phase == 9 && f->op_fails;
-            buf_addf(out,
-                     "event: history\nid: %d\ndata: {\"id\":%d,\"time\":1790000000000,\"service\":3,\"state\":"
-                     "null,\"operation\":31,\"text\":\"%s\"}\n\n",
-                     40 + f->op_phase, 40 + f->op_phase,
-                     failed ? "counts: FAILED: " FAKE_WHY : "a line of history");
+            buf_addf(
+                out,
+                "event: history\nid: %d\ndata: {\"id\":%d,\"time\":1790000000000,\"service\":3,\"state\":"
+                "null,\"operation\":31,\"text\":\"%s\"}\n\n",
+                40 + f->op_phase, 40 + f->op_phase,
+                failed ? "counts: FAILED: " FAKE_WHY : "a line of history");
         }
         buf_addf(out, "event: operation\ndata: %s\n\n", text);
     } else {

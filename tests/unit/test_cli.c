@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "cli/builtin.h"
 #include "cli/cli.h"
 #include "cli/deck.h"
 #include "fake_director.h"
@@ -155,15 +156,25 @@ static int widest_line(const char *text)
     return widest;
 }
 
+static void expect_narrow(const char *line, const char *text)
+{
+    if (widest_line(text) > 80) {
+        fail_msg("%s is wider than 80 columns:\n%s", line, text);
+    }
+}
+
 /* Everything a command prints, in a file of its own that people review. */
 static void golden(struct world *w, const char *name, const char *line)
 {
+    w->err_tty = true; /* as people see it: what is for programs alone is not broken into lines */
     run(w, line);
+    w->err_tty = false;
     _cleanup_free_ char *path = str_printf("%s/cli-%s.txt", getenv("CONPAAS_GOLDEN_DIR"), name);
     _cleanup_free_ char *text =
         str_printf("$ %s\n-- exit %d\n-- output\n%s-- errors\n%s", line, w->code, w->out, w->err);
-    if (widest_line(w->out) > 80 && !strstr(line, "--json")) {
-        fail_msg("%s is wider than 80 columns:\n%s", line, w->out);
+    if (!strstr(line, "--json")) {
+        expect_narrow(line, w->out);
+        expect_narrow(line, w->err);
     }
     if (getenv("CONPAAS_GOLDEN")) {
         assert_int_equal(fs_write_atomic(path, text, strlen(text), 0644, NULL), 0);
@@ -213,6 +224,9 @@ static void test_golden(void **state)
         {"error-name", "conpaas service show shpo"},
         {"error-usage", "conpaas service rename shop"},
         {"error-noun", "conpaas sevrice list"},
+        {"error-usage-long", "conpaas user register ada"},
+        {"help-user", "conpaas help user"},
+        {"help-register", "conpaas user register --help"},
         {"deck-usage", "cpsclient.web help"},
         {"deck-add-usage", "cpsclient.web http://127.0.0.1/v1/services/3 add_nodes"},
         {"deck-list-nodes", "cpsclient.web https://director.example:9999/v1/services/3 list_nodes"},
@@ -231,6 +245,81 @@ static void test_golden_failure(void **state)
     fake_director_fail_next(w->director);
     golden(w, "node-add-failed", "conpaas node add shop --web 2");
     assert_int_equal(w->code, 1);
+    golden(w, "operation-failed", "conpaas operation show 31");
+    golden(w, "operation-list-failed", "conpaas operation list");
+}
+
+/* Programs get what is said on the error stream in one line. */
+static void test_no_lines_for_programs(void **state)
+{
+    struct world *w = *state;
+    expect(w, "conpaas user register ada", 2);
+    expect_text(
+        w->err,
+        "EMAIL [--first-name TEXT] [--last-name TEXT] [--affiliation TEXT] [--credit N] [--rank WORD]\n");
+}
+
+/* Help and usage of everything there is. */
+static void test_help_is_narrow(void **state)
+{
+    struct world *w = *state;
+    w->err_tty = true;
+    for (const struct call *c = calls; c->id; c++) {
+        _cleanup_free_ char *help = str_printf("conpaas help %s %s", c->noun, c->verb),
+                            *noun = str_printf("conpaas help %s", c->noun),
+                            *wrong = str_printf("conpaas %s %s --no-such-option", c->noun, c->verb);
+        expect(w, help, 0);
+        expect_narrow(help, w->out);
+        expect(w, noun, 0);
+        expect_narrow(noun, w->out);
+        (void)run(w, wrong);
+        expect_narrow(wrong, w->err);
+    }
+    for (const struct builtin *b = builtins; b->name; b++) {
+        _cleanup_free_ char *help = str_printf("conpaas help %s", b->name);
+        expect(w, help, 0);
+        expect_narrow(help, w->out);
+    }
+    for (const char *const *a = deck_action_names(); *a; a++) {
+        _cleanup_free_ char *help = str_printf("cpsclient.web URL %s --help", *a);
+        expect(w, help, 0);
+        expect_narrow(help, w->out);
+    }
+}
+
+/* Lists of what has long names. */
+static void test_lists_are_narrow(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *line, *call, *answer;
+    } rows[] = {
+        {"conpaas app list", "app.list",
+         "{\"apps\":[{\"id\":12345,\"name\":\"the web shop of the department of applied things\",\"owner\":\"ada\","
+         "\"state\":\"PROLOGUE\",\"error\":\"the manager did not come up: cloud somewhere has no memory left and no "
+         "disk either\",\"created\":1780000000000,\"cloud\":\"opennebula-amsterdam\",\"services\":12,\"nodes\":123,"
+         "\"millicredits_per_hour\":123250,\"manager\":null}]}"},
+        {"conpaas code list shop", "code.list",
+         "{\"versions\":[{\"id\":12345,\"service\":3,\"name\":\"code-123\",\"filename\":\"the-web-shop-of-the-"
+         "department-2.4.1-beta3.tar.bz2\",\"description\":\"a new basket, and the prices are right again\","
+         "\"format\":\"tar.bz2\",\"size\":1234567890,\"sha256\":\"ab\",\"created\":1789990000000,\"current\":true}]}"},
+        {"conpaas token list", "token.list",
+         "{\"tokens\":[{\"id\":12345,\"name\":\"continuous integration of the web shop, nightly builds\",\"created\":"
+         "1789999000000,\"used\":1789999940000,\"expires\":1799000000000,\"current\":true}]}"},
+        {"conpaas operation list", "operation.list",
+         "{\"operations\":[{\"id\":12345,\"app\":2,\"service\":12345,\"call\":\"node.add\",\"title\":\"Add 2 web "
+         "nodes, 12 backend nodes and a proxy\",\"facet\":\"counts\",\"state\":\"CANCELLED\",\"why\":\"" FAKE_WHY
+         "\",\"user\":\"the_administrator_of_the_house\",\"created\":1780000000000,\"changed\":1780000000000,"
+         "\"ended\":1780000000001,\"steps\":[]}]}"},
+        {"conpaas history shop", "history.list",
+         "{\"history\":[{\"id\":1,\"time\":1789820000000,\"service\":3,\"state\":\"ADAPTING\",\"operation\":null,"
+         "\"text\":\"" FAKE_WHY "\"}]}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        fake_director_answer(w->director, rows[i].call, rows[i].answer);
+        expect(w, rows[i].line, 0);
+        expect_narrow(rows[i].line, w->out);
+    }
 }
 
 /* ---- what is sent ---- */
@@ -335,9 +424,10 @@ static void test_not_logged_in(void **state)
 {
     struct world *w = *state;
     static const char *const lines[] = {
-        "conpaas service list",   "conpaas wait shop",    "conpaas events 2",
-        "conpaas code list shop", "conpaas node show 12", "conpaas code download 3 7 --output /dev/null",
-        "conpaas logout",         "cpsclient.web https://director.example:9999/v1/services/3 list_nodes"};
+        "conpaas service list", "conpaas wait shop",
+        "conpaas events 2",     "conpaas code list shop",
+        "conpaas node show 12", "conpaas code download 3 7 --output /dev/null",
+        "conpaas logout",       "cpsclient.web https://director.example:9999/v1/services/3 list_nodes"};
     assert_int_equal(unlink(w->config), 0);
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         expect(w, lines[i], 3);
@@ -463,7 +553,7 @@ static void test_one_way_needs_a_yes(void **state)
 {
     struct world *w = *state;
     static const char *const lines[] = {
-        "conpaas service delete shop", "conpaas app delete shop",   "conpaas code delete shop code-default",
+        "conpaas service delete shop", "conpaas app delete shop",  "conpaas code delete shop code-default",
         "conpaas token revoke ci",     "conpaas user delete root", "conpaas director reconcile"};
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         assert_int_equal(run_with(w, lines[i], "y\n", false), 2);
@@ -516,7 +606,7 @@ static void test_plan(void **state)
     } rows[] = {
         {"conpaas node remove shop --web 1 --no-wait", "plan: -1 web (4 -> 3 nodes)\n"},
         {"conpaas node add shop --web 31 --count 1 --no-wait", "plan: +31 web, +1 nodes (3 -> 35 nodes)\n"},
-        {"conpaas node add shop --web 2 --no-wait", NULL},       /* 33 are too many */
+        {"conpaas node add shop --web 2 --no-wait", NULL},        /* 33 are too many */
         {"conpaas node remove shop --backend 3 --no-wait", NULL}, /* there are 2 */
         {"conpaas node remove shop --proxy 1 --no-wait", NULL},   /* one must remain */
         {"conpaas node add shop --wbe 1 --no-wait", NULL},
@@ -790,7 +880,7 @@ static void test_completion(void **state)
         {"conpaas __complete wait shop --state ", "INIT\nRUNNING\nSTOPPED\nERROR\nstable\n"},
         {"conpaas __complete wait shop --state S", "STOPPED\n"},
         {"conpaas __complete log shop --name ", "manager.log\n"},
-        {"conpaas __complete log show shop --node 5 --name ha", "haproxy.log\n"},
+        {"conpaas __complete log show shop --node 5 --name ha", "haproxy.log\nhaproxy-access.log\n"},
         {"conpaas __complete log shop --node n5 --name ag", "agent.log\n"},
         {"conpaas __complete help node a", "add\n"},
         {"conpaas __complete completion ", "bash\n"},
@@ -860,6 +950,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_golden),
         T(test_golden_failure),
+        T(test_no_lines_for_programs),
+        T(test_help_is_narrow),
+        T(test_lists_are_narrow),
         T(test_requests),
         T(test_argument_errors),
         T(test_exit_codes),
