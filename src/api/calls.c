@@ -267,6 +267,25 @@ const struct call calls[] = {
         },
     },
     {
+        .id = "app.start", .method = "POST", .path = "/v1/apps/{app}/start", .who = WHO_OWNER,
+        .noun = "app", .verb = "start", .class = CLASS_OVERRIDE,
+        .on_failure = FAILURE_RETRY, .status = 200, .answer = ANSWER_JSON, .object = "app",
+        .summary = "Start the manager of a stopped application",
+        .detail = "Its services stay stopped until they are started; starting one starts the\n"
+                  "manager as well.",
+        .example = "conpaas app start shop",
+        .params = {ARG_APP},
+    },
+    {
+        .id = "app.stop", .method = "POST", .path = "/v1/apps/{app}/stop", .who = WHO_OWNER,
+        .noun = "app", .verb = "stop", .class = CLASS_OVERRIDE,
+        .on_failure = FAILURE_RETRY, .status = 200, .answer = ANSWER_JSON, .object = "app",
+        .summary = "Stop all services of an application, then its manager",
+        .detail = "Afterwards it costs nothing. Services, settings and code are kept.",
+        .example = "conpaas app stop shop",
+        .params = {ARG_APP},
+    },
+    {
         .id = "app.delete", .method = "DELETE", .path = "/v1/apps/{app}", .who = WHO_OWNER,
         .noun = "app", .verb = "delete", .class = CLASS_ONE_WAY,
         .on_failure = FAILURE_RETRY, .status = 204, .answer = ANSWER_EMPTY,

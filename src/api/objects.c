@@ -48,7 +48,7 @@ const struct api_object api_objects[] = {
             {"text", "text", "a line for people"})},
     {"app", "an application",
      FIELDS({"id", "integer", ""}, {"name", "text", ""}, {"owner", "text", "user name"},
-            {"state", "word", "INIT PROLOGUE RUNNING EPILOGUE ERROR: of its manager"},
+            {"state", "word", "INIT PROLOGUE RUNNING EPILOGUE STOPPED ERROR: of its manager"},
             {"error", "text?", "why it is in ERROR"}, {"created", "time", ""},
             {"cloud", "text", "where its manager runs"}, {"services", "integer", "how many"},
             {"nodes", "integer", "how many, the manager's too"},

@@ -72,7 +72,27 @@ static int app_delete(struct api_call *c, struct err *e)
     return api_reply_empty(c);
 }
 
+static int app_stop(struct api_call *c, struct err *e)
+{
+    _cleanup_slot_ struct slot *s = NULL;
+    int rc = app_of(c, &s, e);
+    if (rc < 0 || (rc = lifecycle_stop_app(c->d, s, c->caller.user.username, e)) < 0) {
+        return rc;
+    }
+    return api_reply(c, object_app(c->d, s));
+}
+
+static int app_start(struct api_call *c, struct err *e)
+{
+    _cleanup_slot_ struct slot *s = NULL;
+    int rc = app_of(c, &s, e);
+    if (rc < 0 || (rc = lifecycle_start_app(c->d, s, c->caller.user.username, e)) < 0) {
+        return rc;
+    }
+    return api_reply(c, object_app(c->d, s));
+}
+
 const struct api_row api_app_rows[] = {
-    {"app.create", app_create}, {"app.list", app_list},     {"app.show", app_show},
-    {"app.rename", app_rename}, {"app.delete", app_delete}, {0},
+    {"app.start", app_start}, {"app.stop", app_stop},     {"app.create", app_create}, {"app.list", app_list},
+    {"app.show", app_show},   {"app.rename", app_rename}, {"app.delete", app_delete}, {0},
 };

@@ -274,6 +274,56 @@ int lifecycle_delete_app(struct director *d, struct slot *s, const char *actor, 
     return lifecycle_sweep(d, s, e);
 }
 
+int lifecycle_stop_app(struct director *d, struct slot *s, const char *actor, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < s->n && rc >= 0; i++) {
+        _cleanup_(txn_freep) struct txn *x = NULL;
+        if ((rc = txn_begin(d, s, s->services[i], &x, e)) >= 0 && (rc = truth_stop_app(&x->t, e)) >= 0) {
+            rc = txn_commit(x, e);
+        }
+    }
+    _cleanup_(txn_freep) struct txn *x = NULL;
+    if (rc < 0 || (rc = txn_begin(d, s, NULL, &x, e)) < 0 || (rc = truth_stop_app(&x->t, e)) < 0 ||
+        (rc = txn_note(x, 0, "note", 0, 0, "application to be stopped, asked by %s", actor)) < 0 ||
+        (rc = txn_commit(x, e)) < 0) {
+        return rc;
+    }
+    return lifecycle_sweep(d, s, e);
+}
+
+int lifecycle_start_app(struct director *d, struct slot *s, const char *actor, struct err *e)
+{
+    _cleanup_(txn_freep) struct txn *x = NULL;
+    int rc = txn_begin(d, s, NULL, &x, e);
+    if (rc < 0 || (rc = truth_want_manager(&x->t, e)) < 0 ||
+        (rc = txn_note(x, 0, "note", 0, 0, "application started, asked by %s", actor)) < 0) {
+        return rc;
+    }
+    rc = txn_commit(x, e);
+    return rc < 0 ? rc : 0;
+}
+
+/* The manager of an application that is stopped, when its services have gone. */
+static int end_manager(struct director *d, struct slot *s, struct err *e)
+{
+    _cleanup_(txn_freep) struct txn *x = NULL;
+    struct service *services[SERVICES_MAX];
+    if (s->row.app.manager_wanted || s->row.app.n_nodes == 0) {
+        return 0;
+    }
+    for (int i = 0; i < s->n; i++) {
+        services[i] = &s->services[i]->row.service;
+    }
+    int rc = txn_begin(d, s, NULL, &x, e);
+    if (rc < 0) {
+        return rc;
+    }
+    truth_end_manager(&x->t, services, s->n);
+    rc = txn_commit(x, e);
+    return rc < 0 ? rc : 0;
+}
+
 static int drop_service(struct director *d, struct slot *s, struct slot_service *v, struct err *e)
 {
     _cleanup_(txn_freep) struct txn *x = NULL;
@@ -312,6 +362,9 @@ int lifecycle_sweep(struct director *d, struct slot *s, struct err *e)
     }
     if (s->row.app.deleting &&
         (rc = mark_services(d, s, e)) < 0) { /* a crash may have come between the two marks */
+        return rc;
+    }
+    if ((rc = end_manager(d, s, e)) < 0) {
         return rc;
     }
     for (int i = s->n - 1; i >= 0 && rc >= 0; i--) {

@@ -29,6 +29,10 @@ int lifecycle_new_service(struct director *d, const struct new_service *n, struc
 int lifecycle_delete_service(struct director *d, struct slot *s, struct slot_service *v, const char *actor,
                              struct err *e) WARN_UNUSED;
 int lifecycle_delete_app(struct director *d, struct slot *s, const char *actor, struct err *e) WARN_UNUSED;
+/* All its services are stopped, then its manager ends: it costs nothing any more. Slot is locked. */
+int lifecycle_stop_app(struct director *d, struct slot *s, const char *actor, struct err *e) WARN_UNUSED;
+/* Its manager comes back; its services stay stopped. Slot is locked. */
+int lifecycle_start_app(struct director *d, struct slot *s, const char *actor, struct err *e) WARN_UNUSED;
 /* Removes what was to go and has no nodes any more: services, then the application (s->gone then).
  * Idempotent; slot is locked. */
 int lifecycle_sweep(struct director *d, struct slot *s, struct err *e) WARN_UNUSED;

@@ -214,7 +214,7 @@ static const char *app_state(const struct app *a)
         return "EPILOGUE";
     }
     if (!a->manager_wanted) {
-        return a->n_nodes ? "EPILOGUE" : "INIT";
+        return a->n_nodes ? "EPILOGUE" : a->instance > 0 ? "STOPPED" : "INIT";
     }
     if (a->fails >= FAILS_MAX) {
         return "ERROR";

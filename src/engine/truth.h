@@ -85,6 +85,12 @@ int truth_want_manager(struct truth *t, struct err *e) WARN_UNUSED;
 /* Manager and all nodes are to go; the application is removable when app_is_empty. Called once for each service and
  * once with service NULL. */
 void truth_delete_app(struct truth *t);
+/* An application is to stop: called for each of its services (which gets a stop, if it runs; 0 or what truth_accept
+ * says) and for the application itself. Its manager then goes by truth_end_manager as soon as no service has nodes;
+ * truth_want_manager, or a start of a service, brings it back. */
+int truth_stop_app(struct truth *t, struct err *e) WARN_UNUSED;
+/* t: the application's (no service). Does nothing while the manager is wanted. */
+void truth_end_manager(struct truth *t, struct service *const *services, int n);
 /* Legal in INIT, STOPPED and ERROR; the service is removable when it has no nodes left. */
 int truth_delete_service(struct truth *t, struct err *e) WARN_UNUSED;
 /* Credit given or (negative) taken, at most down to 0. Whoever was out of credit may act again. */

@@ -409,6 +409,33 @@ int truth_delete_service(struct truth *t, struct err *e)
     return 0;
 }
 
+int truth_stop_app(struct truth *t, struct err *e)
+{
+    const struct change stop = {.facet = FACET_RUN, .value.run = RUN_STOPPED};
+    int64_t op = 0;
+    if (t->service) {
+        return t->service->want.run == RUN_RUNNING ? truth_accept(t, &stop, &op, e) : 0;
+    }
+    t->app->manager_wanted = false;
+    truth_touch(t);
+    return 0;
+}
+
+void truth_end_manager(struct truth *t, struct service *const *services, int n)
+{
+    struct node *m = app_node(t->app, t->app->manager_node);
+    if (t->app->manager_wanted || t->app->deleting || t->purse->broke_ms != 0 || t->recovery || !m ||
+        !node_alive(m)) {
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        if (services[i]->n_nodes > 0) {
+            return;
+        }
+    }
+    truth_kill(t, m, "the application is stopped");
+}
+
 void truth_delete_app(struct truth *t)
 {
     if (t->service) {

@@ -117,8 +117,8 @@ static int64_t wind_up(struct truth *t)
 {
     if (t->service) {
         truth_stop_now(t, "no credit");
-    } else {
-        t->app->manager_wanted = false;
+    } else if (t->app->n_nodes == 0) {
+        t->app->manager_wanted = false; /* not before: credit that comes in time keeps it */
     }
     int *count = NULL;
     struct node *nodes = truth_nodes(t, &count);
@@ -169,9 +169,6 @@ static int64_t watch_manager(struct truth *t)
     struct app *a = t->app;
     struct node *n = app_node(a, a->manager_node);
     if (n && node_alive(n)) {
-        if (t->purse->broke_ms == 0 && !a->deleting) {
-            a->manager_wanted = true; /* credit came back in time: what is paid for stays (B6) */
-        }
         int64_t from = n->up_ms > a->manager_heard_ms ? n->up_ms : a->manager_heard_ms;
         int64_t lost = n->status == NODE_UP ? from + MANAGER_LOST_MS : n->created_ms + BOOT_MAX_MS;
         if (t->now_ms < lost || t->recovery) {

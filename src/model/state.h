@@ -132,7 +132,7 @@ struct app {
     int64_t epoch;
     char nonce[TOKEN_MAX];    /* of the registration that got the epoch */
     int64_t manager_heard_ms; /* memory */
-    bool manager_wanted;      /* false after delete or out of credit */
+    bool manager_wanted;      /* false after delete, stop or out of credit */
     bool deleting;            /* goes when its last node is gone */
     int fails;                /* managers that could not be made since the last that was (C2) */
     int64_t launch_after_ms;

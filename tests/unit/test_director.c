@@ -175,8 +175,8 @@ static bool has_thing(const struct call *c)
 /* These end what the others need. */
 static int last_of(const struct call *c)
 {
-    static const char *const late[] = {"service.delete", "app.delete", "user.delete", "token.revoke",
-                                       "user.logout"};
+    static const char *const late[] = {"app.stop",    "app.start",    "service.delete", "app.delete",
+                                       "user.delete", "token.revoke", "user.logout"};
     for (size_t i = 0; i < ARRAY_LEN(late); i++) {
         if (str_eq(c->id, late[i])) {
             return (int)i + 1;

@@ -132,6 +132,42 @@ static void test_no_credit_for_a_replacement(void **state)
     assert_int_equal(w->purse.balance, 4);
 }
 
+static void add_manager(struct world *w)
+{
+    struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
+    m.created_ms = m.up_ms = m.heard_ms = w->now;
+    w->app.manager_heard_ms = w->now;
+    w->app.nodes[w->app.n_nodes++] = m;
+}
+
+/* An application that is stopped: its manager goes when no service has nodes any more, and comes when asked for. */
+static void test_application_stops(void **state)
+{
+    struct world *w = *state;
+    struct service *services[] = {&w->service};
+    struct truth t = truth_of(w);
+    struct err e = {0};
+    int64_t op = 0;
+    add_manager(w);
+    assert_int_equal(run(w, RUN_RUNNING, &op), 0);
+    w->service.nodes[w->service.n_nodes++] = (struct node){.id = 200, .status = NODE_UP, .cloud_id = "c200"};
+    assert_int_equal(truth_stop_app(&t, &e), 0);
+    assert_int_equal(w->service.want.run, RUN_STOPPED);
+    t.service = NULL;
+    assert_int_equal(truth_stop_app(&t, &e), 0);
+    truth_end_manager(&t, services, 1);
+    assert_int_equal(w->app.nodes[0].status, NODE_UP); /* it has the service's node to end first */
+    w->service.n_nodes = 0;
+    truth_end_manager(&t, services, 1);
+    assert_int_equal(w->app.nodes[0].status, NODE_DYING);
+    w->app.n_nodes = 0;
+    w->app.manager_node = 0;
+    assert_int_equal(truth_want_manager(&t, &e), 0);
+    assert_int_equal(w->app.n_nodes, 1);
+    truth_end_manager(&t, services, 1);
+    assert_int_equal(w->app.nodes[0].status, NODE_INTENT);
+}
+
 /* T4: what went away while the director was away (an ordered end of the installation, a reboot of the machine), and
  * what was replaced before somebody started the service anew, is no sign of nodes that keep dying. */
 static void test_replacements_are_forgotten(void **state)
@@ -152,14 +188,6 @@ static void test_replacements_are_forgotten(void **state)
     assert_int_equal(w->service.replaced[PROXY].n, 0);
 }
 
-static void add_manager(struct world *w)
-{
-    struct node m = {.id = 99, .role = -1, .status = NODE_UP, .cloud_id = "c99", .hours_paid = 1};
-    m.created_ms = m.up_ms = m.heard_ms = w->now;
-    w->app.manager_heard_ms = w->now;
-    w->app.nodes[w->app.n_nodes++] = m;
-}
-
 /* B6: credit that comes while the manager's node is being wound up keeps it, as a manager that is wanted. */
 static void test_credit_comes_back(void **state)
 {
@@ -174,7 +202,6 @@ static void test_credit_comes_back(void **state)
     t.service = NULL;
     (void)truth_tick(&t, &tasks);
     assert_true(w->purse.broke_ms != 0);
-    assert_false(w->app.manager_wanted);
     assert_int_equal(w->app.nodes[0].status, NODE_UP);
 
     truth_grant(&t, 5, "more");
@@ -267,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_manager, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_credit_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_application_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replacements_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_never_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_is_lost, setup, teardown),
