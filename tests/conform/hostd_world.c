@@ -1,6 +1,7 @@
 #include "hostd_world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -128,10 +129,21 @@ int hostd_world_connect(struct hostd_world *w)
     return TAKE_FD(fd);
 }
 
+/* hostd's output, of all its lives: looked through at the end. */
+static char *said_path(const struct hostd_world *w)
+{
+    return str_printf("%s/hostd.out", w->dir);
+}
+
 int hostd_world_launch(struct hostd_world *w, struct err *e)
 {
     const char *argv[] = {w->hostd, "--config", w->config, NULL};
-    struct proc_spec spec = {.argv = argv, .in = -1, .out = -1, .err = 2};
+    _cleanup_free_ char *said = said_path(w);
+    _cleanup_close_ int out = open(said, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (out < 0) {
+        return err_errno(e, errno, "%s", said);
+    }
+    struct proc_spec spec = {.argv = argv, .in = -1, .out = -1, .err = out};
     int64_t deadline = clock_mono_ms() + START_MS;
     int r = proc_start(&spec, &w->pid, e), status;
 
@@ -177,6 +189,20 @@ int hostd_world_run(struct hostd_world *w, const char *action, struct buf *out)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* What it said goes to our output; a sanitizer's finding is left over. */
+static void check_said(struct hostd_world *w, struct buf *left)
+{
+    _cleanup_free_ char *path = said_path(w);
+    _cleanup_buf_ struct buf said = {0};
+    if (fs_read(path, 16 << 20, &said, NULL) < 0 || !said.data) {
+        return;
+    }
+    fputs(said.data, stderr);
+    if (strstr(said.data, "runtime error:") || strstr(said.data, "Sanitizer")) {
+        buf_adds(left, "hostd's output has a finding of a sanitizer\n");
+    }
+}
+
 void hostd_world_end(struct hostd_world *w, struct buf *left)
 {
     int r = 0;
@@ -197,6 +223,7 @@ void hostd_world_end(struct hostd_world *w, struct buf *left)
     if (r != 0) {
         buf_addf(left, "--purge or --left: status %d\n", r);
     }
+    check_said(w, left);
     if (fs_remove_tree(w->dir, NULL) < 0) {
         buf_addf(left, "%s\n", w->dir);
     }

@@ -205,10 +205,17 @@ set_up() {
     wait_for 30 api_answers
 }
 
-tear_down() {
+end_daemons() {
     helper stop director
     helper stop hostd
-    "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --purge
+}
+purge() { "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --purge; }
+
+# What sanitizers have said in the output of the daemons (also when they ended) and of the nodes that are there or whose
+# console was kept.
+findings() {
+    grep -aHE -A 12 'runtime error:|(Address|Leak|UndefinedBehavior|Thread|Memory)Sanitizer' \
+        "$T"/log/* "$T"/hostd/nodes/*/console.log "$T"/consoles/* 2>/dev/null | head -n 60
 }
 
 # ---- users ----

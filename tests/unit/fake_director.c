@@ -62,7 +62,7 @@ static json_t *make_steps(const struct fake_director *f, int64_t *at)
     bool over = f->op_phase >= 9, failed = over && f->op_fails;
     int last = over ? 3 : f->op_phase;
     json_t *steps = json_array();
-    for (int i = 0; i < last && !f->history; i++) {
+    for (int i = 0; i < last && i < (int)ARRAY_LEN(took) && !f->history; i++) {
         bool done = over || i + 1 < last;
         const char *state = failed && i == 2 ? "FAILED" : done ? "DONE" : "ACTIVE";
         json_array_append_new(steps, json_pack("{s:s,s:s,s:I,s:o}", "title", failed ? bad[i] : good[i],

@@ -13,6 +13,7 @@
 #include "api/encode.h"
 #include "api/objects.h"
 #include "api/validate.h"
+#include "engine/truth.h"
 #include "model/state.h"
 
 /* ---- no holes ---- */
@@ -487,6 +488,64 @@ static void test_states(void **state)
     assert_int_equal(call_check_state(call_find("service.show"), SERVICE_ERROR, &e), 0);
 }
 
+/* What is legal in which state, said once more: a column is a state in the order of enum service_state, x is legal. */
+static const struct {
+    const char *id, *legal;
+    enum facet facet; /* FACET_MAX: no change of a want, the engine's table does not have it */
+    enum run run;     /* of FACET_RUN */
+} legality[] = {
+    /*                 INIT, PROLOGUE, RUNNING, ADAPTING, EPILOGUE, STOPPED, ERROR */
+    {"service.start", "x....xx", FACET_RUN, RUN_RUNNING},
+    {"service.stop", ".xxx..x", FACET_RUN, RUN_STOPPED},
+    {"service.delete", "x....xx", FACET_MAX, RUN_STOPPED},
+    {"node.add", "..xx...", FACET_COUNTS, RUN_STOPPED},
+    {"node.remove", "..xx...", FACET_COUNTS, RUN_STOPPED},
+    {"code.enable", "x.xx.xx", FACET_CODE, RUN_STOPPED},
+    {"config.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
+};
+
+static size_t legality_row(const char *id)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(legality) && !str_eq(legality[i].id, id)) {
+        i++;
+    }
+    return i;
+}
+
+static void check_legality(const struct call *c, size_t row)
+{
+    assert_int_equal(strlen(legality[row].legal), SERVICE_STATE_MAX);
+    for (int s = 0; s < SERVICE_STATE_MAX; s++) {
+        _cleanup_err_ struct err e = {0};
+        bool want = legality[row].legal[s] == 'x';
+        bool api = call_check_state(c, (enum service_state)s, &e) == 0;
+        bool engine = legality[row].facet == FACET_MAX
+                          ? want
+                          : truth_legal_states(legality[row].facet, legality[row].run) >> s & 1;
+        if (api != want || engine != want || (!api && e.code != ERR_STATE)) {
+            fail_msg("%s in state %s: wanted %d, the call table says %d, the engine %d", c->id,
+                     service_state_to_str((enum service_state)s), want, api, engine);
+        }
+    }
+}
+
+static void test_legality(void **state)
+{
+    size_t seen = 0;
+    for (const struct call *c = calls; c->id; c++) {
+        if (c->states) {
+            size_t row = legality_row(c->id);
+            if (row == ARRAY_LEN(legality)) {
+                fail_msg("%s has states and no row in the matrix of this test", c->id);
+            }
+            check_legality(c, row);
+            seen++;
+        }
+    }
+    assert_int_equal(seen, ARRAY_LEN(legality)); /* a call that lost its states is legal always */
+}
+
 static void test_objects(void **state)
 {
     for (const struct api_object *o = api_objects; o->name; o++) {
@@ -528,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_encode_refuses),
         cmocka_unit_test(test_admission),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_legality),
         cmocka_unit_test(test_objects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,40 @@ static void test_columns_and_fit(void **state)
     assert_string_equal(plain.data, "abcdef..");
 }
 
+/* Long lines go on below; words, and with a usage what stands in brackets, stay whole. */
+static void test_wrap(void **state)
+{
+    static const struct {
+        const char *in, *out;
+        int at, indent;
+        bool usage;
+    } rows[] = {
+        {"", "\n", 0, 0, false},
+        {"short", "short\n", 0, 0, false},
+        {"one two three four five six", "one two three four five six\n", 13, 13, false},
+        {"one two three four five six", "one two three four five\n    six\n", 17, 4, false},
+        {"größe größe größe größe größe größe größe", "größe größe größe größe größe größe\n  größe\n", 0, 2,
+         false},
+        {"0123456789012345678901234567890123456789012 x", "0123456789012345678901234567890123456789012\n x\n",
+         0, 1, false},
+        {"conpaas go SERVICE [--where TEXT] [--how TEXT]",
+         "conpaas go SERVICE [--where TEXT]\n    [--how TEXT]\n", 0, 4, true},
+        {"conpaas go SERVICE [--where TEXT] [--how TEXT]",
+         "conpaas go SERVICE [--where TEXT] [--how\n    TEXT]\n", 0, 4, false},
+        {"  indented, and so long that it goes on", "  indented, and so long that it goes\n    on\n", 2, 4,
+         false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = NULL;
+        size_t len = 0;
+        struct term t = {.utf8 = true, .width = 40, .out = open_memstream(&text, &len)};
+        (rows[i].usage ? term_wrap_usage : term_wrap)(&t, t.out, rows[i].in, rows[i].at, rows[i].indent);
+        fclose(t.out);
+        assert_string_equal(text, rows[i].out);
+        free(text);
+    }
+}
+
 static void expect_figure(char *got, const char *wanted)
 {
     assert_string_equal(got, wanted);
@@ -316,12 +350,19 @@ static void test_bash_uses_the_candidates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finding),           cmocka_unit_test(test_safe),
-        cmocka_unit_test(test_columns_and_fit),   cmocka_unit_test(test_figures),
-        cmocka_unit_test(test_table_gives_way),   cmocka_unit_test(test_table_is_never_wider),
-        cmocka_unit_test(test_nearest),           cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_kernel_versions),   cmocka_unit_test(test_subids),
-        cmocka_unit_test(test_every_check_finds), cmocka_unit_test(test_bash_uses_the_candidates),
+        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_finding),
+        cmocka_unit_test(test_safe),
+        cmocka_unit_test(test_columns_and_fit),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_table_gives_way),
+        cmocka_unit_test(test_table_is_never_wider),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_kernel_versions),
+        cmocka_unit_test(test_subids),
+        cmocka_unit_test(test_every_check_finds),
+        cmocka_unit_test(test_bash_uses_the_candidates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
