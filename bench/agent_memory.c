@@ -12,8 +12,9 @@
 
 #define LIMIT_KB 5120
 #define SETTLE_BEATS 3 /* the agent gives memory back after each */
-#define SAMPLES 80
 #define SAMPLE_MS 250
+
+static int samples = 80;
 
 static const char *const figures[] = {"VmRSS:", "RssAnon:", "RssFile:", "VmHWM:", "VmSize:", "Threads:"};
 
@@ -82,11 +83,11 @@ static void idle_agent(void **state)
                                    "service", 3, "core", "roles", "artifacts", "probe", "cmds", "allow"));
     agent_world_start(&w);
     settle(&w);
-    for (int i = 0; i < SAMPLES; i++) {
+    for (int i = 0; i < samples; i++) {
         sample(w.pid, ranges);
         pause_ms(SAMPLE_MS);
     }
-    printf("idle agent, %d samples in %d s\n", SAMPLES, SAMPLES * SAMPLE_MS / 1000);
+    printf("idle agent, %d samples in %d s\n", samples, samples * SAMPLE_MS / 1000);
     for (size_t i = 0; i < ARRAY_LEN(figures); i++) {
         printf("  %-10s %6ld to %6ld%s\n", figures[i], ranges[i].least, ranges[i].most,
                str_eq(figures[i], "Threads:") ? "" : " kB");
@@ -97,9 +98,10 @@ static void idle_agent(void **state)
     assert_true(ranges[0].least > 0 && ranges[0].most < LIMIT_KB);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    if (geteuid() != 0 || !getenv("CONPAAS_AGENT") || !agent_world_enter()) {
+    samples = argc > 1 ? atoi(argv[1]) : samples;
+    if (samples < 1 || geteuid() != 0 || !getenv("CONPAAS_AGENT") || !agent_world_enter()) {
         fprintf(stderr, "needs root, name spaces and CONPAAS_AGENT: sudo make bench\n");
         return 77;
     }

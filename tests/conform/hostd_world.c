@@ -135,6 +135,20 @@ static char *said_path(const struct hostd_world *w)
     return str_printf("%s/hostd.out", w->dir);
 }
 
+/* What it said goes to our output; a sanitizer's finding is left over. */
+static void check_said(struct hostd_world *w, struct buf *left)
+{
+    _cleanup_free_ char *path = said_path(w);
+    _cleanup_buf_ struct buf said = {0};
+    if (fs_read(path, 16 << 20, &said, NULL) < 0 || !said.data) {
+        return;
+    }
+    fputs(said.data, stderr);
+    if (strstr(said.data, "runtime error:") || strstr(said.data, "Sanitizer")) {
+        buf_adds(left, "hostd's output has a finding of a sanitizer\n");
+    }
+}
+
 int hostd_world_launch(struct hostd_world *w, struct err *e)
 {
     const char *argv[] = {w->hostd, "--config", w->config, NULL};
@@ -157,7 +171,9 @@ int hostd_world_launch(struct hostd_world *w, struct err *e)
             return 0;
         }
         if (waitpid(w->pid, &status, WNOHANG) == w->pid) {
+            _cleanup_buf_ struct buf left = {0};
             w->pid = 0;
+            check_said(w, &left);
             return err_set(e, ERR_FAILED, "hostd ended while it started (status %d)", status);
         }
         (void)poll(NULL, 0, 10);
@@ -187,20 +203,6 @@ int hostd_world_run(struct hostd_world *w, const char *action, struct buf *out)
         return -1;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* What it said goes to our output; a sanitizer's finding is left over. */
-static void check_said(struct hostd_world *w, struct buf *left)
-{
-    _cleanup_free_ char *path = said_path(w);
-    _cleanup_buf_ struct buf said = {0};
-    if (fs_read(path, 16 << 20, &said, NULL) < 0 || !said.data) {
-        return;
-    }
-    fputs(said.data, stderr);
-    if (strstr(said.data, "runtime error:") || strstr(said.data, "Sanitizer")) {
-        buf_adds(left, "hostd's output has a finding of a sanitizer\n");
-    }
 }
 
 void hostd_world_end(struct hostd_world *w, struct buf *left)

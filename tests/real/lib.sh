@@ -189,7 +189,7 @@ director_admin() { "$build/src/director/conpaas-director" --config "$T/director.
 
 set_up() {
     image=$("$top/image/build") || return 1
-    mkdir -p "$T"/{sock,hostd,run,programs,director,log,pids,cli}
+    mkdir -p "$T"/{sock,hostd,run,programs,director,log,pids,cli,consoles}
     chmod 0755 "$T" "$T/sock"
     chown "$runner" "$T/director" "$T/log"
     chmod 0700 "$T/director"
@@ -199,6 +199,7 @@ set_up() {
     director_conf >"$T/director.conf"
     chmod 0644 "$T"/*.conf
     "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --down || return 1 # of a run that was killed
+    collect_consoles >/dev/null 2>&1 &
     start_hostd
     wait_for 20 test -S "$T/sock/hostd.sock" || return 1
     start_director
@@ -208,14 +209,28 @@ set_up() {
 end_daemons() {
     helper stop director
     helper stop hostd
+    keep_consoles
+}
+# What nodes print, kept when they vanish: a second name of the file.
+keep_consoles() {
+    local f id
+    for f in "$T"/hostd/nodes/*/console.log; do
+        id=$(basename "$(dirname "$f")")
+        [ -e "$T/consoles/$id" ] || ln "$f" "$T/consoles/$id" 2>/dev/null || true
+    done
+}
+collect_consoles() {
+    while [ -d "$T/consoles" ]; do
+        keep_consoles
+        sleep 0.5
+    done
 }
 purge() { "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --purge; }
 
-# What sanitizers have said in the output of the daemons (also when they ended) and of the nodes that are there or whose
-# console was kept.
+# What sanitizers have said in the output of the daemons (also when they ended) and on the nodes' consoles.
 findings() {
     grep -aHE -A 12 'runtime error:|(Address|Leak|UndefinedBehavior|Thread|Memory)Sanitizer' \
-        "$T"/log/* "$T"/hostd/nodes/*/console.log "$T"/consoles/* 2>/dev/null | head -n 60
+        "$T"/log/* "$T"/consoles/* 2>/dev/null | head -n 60
 }
 
 # ---- users ----
