@@ -249,9 +249,11 @@ static void try_version(struct agent *a, const json_t *document)
     }
     for (int i = 0; i < a->n_engines && result.ok; i++) {
         _cleanup_err_ struct err e = {0};
-        if (engine_driver(a->engines[i].engine)->try_version &&
-            engine_try(a->engines[i].engine, result.version, &e) < 0) {
-            result.ok = false;
+        if (!engine_driver(a->engines[i].engine)->try_version) {
+            continue;
+        }
+        result.ok = engine_try(a->engines[i].engine, result.version, &e) >= 0;
+        if (!result.ok || e.message) { /* good, with a remark */
             (void)str_copy(result.evidence, sizeof result.evidence,
                            e.message ? e.message : "it did not work");
         }

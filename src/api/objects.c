@@ -88,7 +88,7 @@ const struct api_object api_objects[] = {
          {"id", "integer", ""}, {"app", "integer", ""}, {"service", "integer", ""},
          {"call", "word", "id of the call that asked for it"}, {"title", "text", "what it does, for people"},
          {"facet", "word", "run counts code settings cmd"}, {"state", "word", "ACTIVE DONE FAILED CANCELLED"},
-         {"why", "text?", "reason of FAILED and CANCELLED"}, {"user", "text?", "who asked; null: the system"},
+         {"why", "text?", "reason of FAILED and CANCELLED; a remark on DONE"}, {"user", "text?", "who asked; null: the system"},
          {"created", "time", ""}, {"changed", "time", "last progress"}, {"ended", "time?", ""},
          {"steps", "step[]", "what it has done so far, oldest first"})},
     {"step", "part of an operation",

@@ -258,6 +258,9 @@ static int end_operation(struct cli *cli, const json_t *op)
     bool ok = str_eq(state, "DONE");
     if (ok) {
         cli_note(cli, "%s %s: done in %s", term_mark(t, true), title, took);
+        if (json_str(op, "why", NULL)) {
+            cli_note(cli, "note: %s", json_str(op, "why", ""));
+        }
         return 0;
     }
     cli_note(cli, "%s %s: %s after %s", term_mark(t, false), title,

@@ -48,12 +48,14 @@ static void read_probes(struct ctx *c)
 {
     int64_t version = c->s->want.code;
     c->probe_ok = bug(NO_PROBE);
+    c->remark = "";
     for (int i = 0; i < c->n; i++) {
         const struct pn *p = &c->x[i];
         for (int k = 0; p->up && k < p->a->r.n_probes; k++) {
             const struct probe_result *r = &p->a->r.probes[k];
             if (r->version == version && (r->op == c->probe_op || bug(PROBE_REUSED))) {
                 c->probe_ok = c->probe_ok || r->ok;
+                c->remark = r->ok ? r->evidence : c->remark;
                 if (!r->ok && !c->probe_bad) {
                     c->probe_bad = r->evidence;
                     c->probe_node = p->n->id;

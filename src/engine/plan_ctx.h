@@ -47,6 +47,7 @@ struct ctx {
     bool probing, probe_ok, unknown_entry;
     const char *probe_bad; /* NULL: no bad result */
     int64_t probe_node;    /* whose result that is */
+    const char *remark;    /* of a good result; "" = none */
     int prober;            /* index of the node that tries the new version, -1 = none */
     bool settings_ok;
     const char *settings_bad;

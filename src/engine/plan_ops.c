@@ -155,7 +155,7 @@ static void end_code(struct ctx *c, const struct op *o, bool nodes)
             snprintf(why, sizeof why, "probe on node %lld: %.200s", (long long)c->probe_node, c->probe_bad);
             plan_finish(c, o, OP_FAILED, why);
         } else if (nodes && routes_new(c)) { /* A5 */
-            plan_finish(c, o, OP_DONE, "");
+            plan_finish(c, o, OP_DONE, c->remark);
         }
         return;
     }
