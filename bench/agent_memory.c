@@ -100,7 +100,7 @@ static void idle_agent(void **state)
 
 int main(int argc, char **argv)
 {
-    samples = argc > 1 ? atoi(argv[1]) : samples;
+    samples = argc > 1 ? (int)strtol(argv[1], NULL, 10) : samples;
     if (samples < 1 || geteuid() != 0 || !getenv("CONPAAS_AGENT") || !agent_world_enter()) {
         fprintf(stderr, "needs root, name spaces and CONPAAS_AGENT: sudo make bench\n");
         return 77;
