@@ -681,7 +681,7 @@ static void test_metrics(void **state)
     struct world *w = *state;
     WAIT_FOR(({
         _cleanup_json_ json_t *m = engine_metrics(w->engine[PROXY]);
-        json_int(m, "requests", 0) > 0 && json_int(m, "rss_kb", 0) > 0;
+        json_int(m, "served", 0) > 0 && json_int(m, "rss_kb", 0) > 0;
     }));
 }
 
