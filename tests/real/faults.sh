@@ -39,7 +39,8 @@ replaced() {
 check "it is replaced" wait_for 180 replaced
 check "the service is RUNNING again" wait_for 120 is_state shop RUNNING
 survives "a backend node dies"
-holds "the history says so" "n?$victim|replac|lost" "$(cps history shop 2>&1)"
+holds "the history says of this node that it is gone" "^node $victim (is gone|leaves)" \
+    "$(field '"\n".join(h["text"] for h in d["history"])' history shop)"
 
 start_load "$front" VERSION-A --keep 4 --new 4 --pause-ms 25
 manager=$(field '[n["id"] for n in d["nodes"] if n["kind"] == "manager" and n["status"] == "UP"][0]' node list)
@@ -51,5 +52,22 @@ new_manager() {
 check "the director makes another" wait_for 180 new_manager
 check "which carries on: a change arrives" cps node remove shop --backend 1
 survives "the manager's node dies"
+
+# A program that ends again and again: its library is gone, say. The agent tries with pauses and says why.
+victim=$(node_with shop backend)
+health() { field "[n['health']['backend'] for n in d['nodes'] if n['id'] == $victim][0]" node list shop; }
+broken_php() {
+    in_node "$victim" 'mv /usr/sbin/php-fpm8.2 /usr/sbin/php-fpm8.2.away &&
+        printf "#!/bin/sh\necho the library is gone >&2\nexit 3\n" >/usr/sbin/php-fpm8.2 && chmod 0755 /usr/sbin/php-fpm8.2' &&
+        kill -KILL "$(pids_of 'php-fpm: master' "$(address_of "$victim")" | head -n 1)"
+}
+check "php-fpm cannot start any more" broken_php
+loops() { health | grep -qE '"state": "bad", "why": ".*ends again and again: exit 3.*the library is gone'; }
+check "the node is unhealthy, and says which program ends again and again, and why" wait_for 60 loops || note "$(health)"
+holds "visitors are told so" '^50[23]$' "$(curl -s --max-time 10 -o /dev/null -w '%{http_code}' "http://$front/plain.php")"
+check "the cause is taken away" in_node "$victim" 'mv /usr/sbin/php-fpm8.2.away /usr/sbin/php-fpm8.2'
+heals() { health | grep -qE '"state": "ok", "why": null'; }
+check "the same node is well again" wait_for 60 heals || note "$(health)"
+holds "and serves" VERSION-A "$(page shop /plain.php)"
 cps service stop shop >/dev/null 2>&1
 cps service delete shop --yes >/dev/null 2>&1

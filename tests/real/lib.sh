@@ -199,7 +199,7 @@ set_up() {
     director_conf >"$T/director.conf"
     chmod 0644 "$T"/*.conf
     "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --down || return 1 # of a run that was killed
-    collect_consoles >/dev/null 2>&1 &
+    collect_output >/dev/null 2>&1 &
     start_hostd
     wait_for 20 test -S "$T/sock/hostd.sock" || return 1
     start_director
@@ -207,6 +207,7 @@ set_up() {
 }
 
 end_daemons() {
+    look_at_managers
     helper stop director
     helper stop hostd
     keep_consoles
@@ -219,18 +220,29 @@ keep_consoles() {
         [ -e "$T/consoles/$id" ] || ln "$f" "$T/consoles/$id" 2>/dev/null || true
     done
 }
-collect_consoles() {
+# The manager is a program of its node, with its own file there.
+finding='runtime error:|(Address|Leak|UndefinedBehavior|Thread|Memory)Sanitizer'
+look_at_managers() {
+    local pid
+    for pid in $(pids_of '^[^ ]*conpaas-agent'); do
+        grep -ahE -A 12 "$finding" "/proc/$pid/root/var/log/conpaas"/manager* >"$T/consoles/manager-$pid.new" 2>/dev/null &&
+            mv "$T/consoles/manager-$pid.new" "$T/consoles/manager-$pid"
+    done
+    rm -f "$T"/consoles/*.new
+}
+collect_output() {
     while [ -d "$T/consoles" ]; do
         keep_consoles
-        sleep 0.5
+        look_at_managers
+        sleep 1
     done
 }
 purge() { "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --purge; }
 
-# What sanitizers have said in the output of the daemons (also when they ended) and on the nodes' consoles.
+# What sanitizers have said in the output of the daemons (also when they ended), on the nodes' consoles and in the
+# managers' files.
 findings() {
-    grep -aHE -A 12 'runtime error:|(Address|Leak|UndefinedBehavior|Thread|Memory)Sanitizer' \
-        "$T"/log/* "$T"/consoles/* 2>/dev/null | head -n 60
+    grep -aHE -A 12 "$finding" "$T"/log/* "$T"/consoles/* 2>/dev/null | head -n 60
 }
 
 # ---- users ----
@@ -329,6 +341,11 @@ address_of() { field 'd["address"]' node show "$1"; }
 node_with() {
     field "[n['id'] for n in d['nodes'] if '$2' in n['roles'] and '${3:-none}' not in n['roles'] and n['status'] == 'UP'][0]" \
         node list "$1"
+}
+in_node() { # NODE SHELL-COMMAND: as its root
+    local pid
+    pid=$(pids_of 'conpaas-agent' "$(address_of "$1")" | head -n 1)
+    [ -n "$pid" ] && nsenter -t "$pid" -U -m -n -p -S 0 -G 0 -- sh -c "$2"
 }
 kill_node() { # NODE: its first process dies, and with it all others
     local pid
