@@ -40,14 +40,31 @@ under_load "a backend node is added" cps node add shop --backend 1
 under_load "a web node is removed" cps node remove shop --web 1
 under_load "a backend node is removed" cps node remove shop --backend 1
 
+# Visitors of the second proxy's own address, from when it is there until it is to go; the code changes meanwhile.
+visit_second() {
+    local line code=0 visitors
+    "$load" --target "$1" --path "/plain.php=$marks" --path "/static.txt=$marks" --path "/index.php=$marks" \
+        --seconds 300 --keep 4 --new 4 --pause-ms 25 >"$T/second.out" 2>&1 &
+    visitors=$!
+    { cps code enable shop "$b" && cps code enable shop "$a"; } || code=$?
+    sleep 2
+    kill -TERM "$visitors"
+    wait "$visitors"
+    line=$(grep -E '^requests' "$T/second.out")
+    printf '%s\n' "$line" >"$T/second"
+    echo "second proxy: $(cat "$T/second.out")"
+    [ "$code" = 0 ] && grep -qE '^requests [1-9][0-9]{2,} .*failed 0 ' <<<"$line"
+}
 proxies() {
     cps node add shop --proxy 1 || return 1
     local second
     second=$(address_of "$(field 'sorted(n["id"] for n in d["nodes"] if "proxy" in n["roles"])[-1]' node list shop)")
-    curl -sf --max-time 10 "http://$second/plain.php" | grep -q VERSION || return 1
+    [ "$second:80" != "$front" ] || return 1
+    visit_second "$second:80" || return 1
     cps node remove shop --proxy 1
 }
-under_load "a second proxy comes and goes" proxies
+under_load "a second proxy comes and goes, visited itself while it is there" proxies
+note "second proxy: $(cat "$T/second" 2>/dev/null)"
 under_load "settings change" cps config set shop memory_limit=200M
 holds "and are in force" 'limit=200M' "$(page shop /index.php)"
 

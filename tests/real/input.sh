@@ -85,6 +85,32 @@ same "no token" 401 "$(curl -sk --max-time 10 -o /dev/null -w '%{http_code}' "ht
 same "a wrong token" 401 "$(curl -sk --max-time 10 -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer wrong' "https://127.0.0.1:$user_port/v1/apps")"
 same "nothing of all this changed anything" "$before" "$(snapshot)"
 
+# ---- every format of archive ----
+pack_as() { # FORMAT -> $T/all.FORMAT
+    mkdir -p "$T/app-all/deep/er"
+    printf '<?php echo "packed as %s node=", gethostname(), " end\n";\n' "$1" >"$T/app-all/index.php"
+    printf 'file packed as %s\n' "$1" >"$T/app-all/deep/er/file.txt"
+    python3 - "$T/app-all" "$T/all.$1" "$1" <<'END'
+import os, sys, tarfile, zipfile
+folder, to, kind = sys.argv[1:]
+if kind == "zip":
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as z:
+        for name in ("index.php", "deep/er/file.txt"):
+            z.write(os.path.join(folder, name), name)
+else:
+    with tarfile.open(to, "w:" + kind[4:]) as t:
+        t.add(folder, arcname=".")
+END
+}
+for format in tar tar.gz tar.bz2 tar.xz zip; do
+    pack_as "$format"
+    version=$(field 'd["name"] + " " + d["format"]' code upload shop "$T/all.$format")
+    same "an archive is known as $format" "$format" "${version#* }"
+    check "it is enabled" cps code enable shop "${version% *}"
+    holds "a script of it is served" "^packed as $format node=" "$(page shop /index.php)"
+    same "and a file" "file packed as $format" "$(page shop /deep/er/file.txt)"
+done
+
 # ---- no credit ----
 new_user poor 1 >/dev/null || give_up "a poor user"
 check "one credit is enough for a manager" cps service create php tiny
