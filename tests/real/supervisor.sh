@@ -21,5 +21,6 @@ anew() { [ "$(head -n 1 "$chatter")" != "$first" ]; }
 check "it happens again" wait_for 30 anew
 same "and one old file is kept" 1 "$(find "$T/log" -name 'chatter.out.*' | wc -l)"
 check "it stops" helper stop chatter
-same "with all its processes" "" "$(pgrep -g "$supervisor" || true)"
+none_left() { ! pgrep -g "$supervisor"; }
+check "with all its processes" wait_for 5 none_left
 rm -f "$chatter" "$chatter.1"
