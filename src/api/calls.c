@@ -313,6 +313,41 @@ const struct call calls[] = {
              .help = "id of the last history line that is known"},
         },
     },
+    /* ---- keys ---- */
+    {
+        .id = "key.list", .method = "GET", .path = "/v1/apps/{app}/keys", .who = WHO_OWNER,
+        .noun = "key", .verb = "list", .deck = "list_authorized_keys", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "key", .list = "keys",
+        .summary = "List the keys that may push code to an application",
+        .example = "conpaas key list shop",
+        .params = {ARG_APP},
+    },
+    {
+        .id = "key.add", .method = "POST", .path = "/v1/apps/{app}/keys", .who = WHO_OWNER,
+        .noun = "key", .verb = "add", .deck = "upload_authorized_key", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "added_keys",
+        .summary = "Allow public keys to push code to an application",
+        .detail = "Lines as in an authorized_keys file, without options; a key that is there\n"
+                  "already is not added again. This release only keeps them: pushing code comes\n"
+                  "with a later one.",
+        .example = "conpaas key add shop \"$(cat ~/.ssh/id_ed25519.pub)\"",
+        .params = {
+            ARG_APP,
+            {.name = "keys", .in = IN_BODY, .kind = PARAM_LINES, .required = true, .positional = true, .max = 65536,
+             .help = "a line for each key: type, key, comment"},
+        },
+    },
+    {
+        .id = "key.remove", .method = "DELETE", .path = "/v1/apps/{app}/keys", .who = WHO_OWNER,
+        .noun = "key", .verb = "remove", .class = CLASS_POLICY, .status = 204, .answer = ANSWER_EMPTY,
+        .summary = "Take a key's right to push code away",
+        .example = "conpaas key remove shop ann@laptop",
+        .params = {
+            ARG_APP,
+            {.name = "key", .in = IN_QUERY, .kind = PARAM_TEXT, .required = true, .positional = true, .max = 2000,
+             .help = "its comment, or the key itself"},
+        },
+    },
     /* ---- services ---- */
     {
         .id = "service.create", .method = "POST", .path = "/v1/services", .who = WHO_USER,

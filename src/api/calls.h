@@ -71,6 +71,7 @@ enum param_kind {
     PARAM_INT,      /* in [min, max] */
     PARAM_BOOL,     /* true, false; in a query and on the command line also yes no on off 1 0 */
     PARAM_TEXT,     /* one line, min to max bytes of printable UTF-8 */
+    PARAM_LINES,    /* like PARAM_TEXT, but any number of lines */
     PARAM_SECRET,   /* min to max bytes, never logged, shown or put on a command line */
     PARAM_USERNAME, /* name_check_user */
     PARAM_NAME,     /* name_check_thing: applications, services, tokens */

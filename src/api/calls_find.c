@@ -41,6 +41,7 @@ static const char *const param_kind_table[PARAM_KIND_MAX] = {
     [PARAM_INT] = "integer",
     [PARAM_BOOL] = "bool",
     [PARAM_TEXT] = "text",
+    [PARAM_LINES] = "lines",
     [PARAM_SECRET] = "secret",
     [PARAM_USERNAME] = "user name",
     [PARAM_NAME] = "name",

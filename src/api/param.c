@@ -37,6 +37,20 @@ static int check_secret(const struct call_param *p, const char *s, size_t len, s
     return 0;
 }
 
+static int check_lines(const struct call_param *p, const char *s, size_t len, struct err *e)
+{
+    if ((int64_t)len < p->min || (int64_t)len > p->max) {
+        return err_set(e, ERR_INVALID, "\"%s\" must have %lld to %lld bytes", p->name, (long long)p->min,
+                       (long long)p->max);
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (((unsigned char)s[i] < 0x20 && !strchr("\n\r\t", s[i])) || s[i] == 0x7f) {
+            return err_set(e, ERR_INVALID, "\"%s\" contains a control character", p->name);
+        }
+    }
+    return 0;
+}
+
 static int check_choice(const struct call_param *p, const char *s, struct err *e)
 {
     char **words = str_split(p->words, ' ');
@@ -62,6 +76,8 @@ static int check_text_kind(const struct call_param *p, const json_t *v, struct e
     switch (p->kind) {
     case PARAM_SECRET:
         return check_secret(p, s, len, e);
+    case PARAM_LINES:
+        return check_lines(p, s, len, e);
     case PARAM_CHOICE:
         return check_choice(p, s, e);
     case PARAM_USERNAME:

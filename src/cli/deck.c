@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/fs.h"
 #include "cli/help.h"
 #include "cli/print.h"
 #include "cli/resolve.h"
@@ -44,6 +45,8 @@ static int start_or_stop(struct deck *d, const char *const *values, char *const 
 static int update_php_configuration(struct deck *d, const char *const *values, char *const *rest,
                                     struct err *e);
 static int upload_code_version(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int list_authorized_keys(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int upload_authorized_key(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int not_offered(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 
 #define ROLE_OPTIONS(verb)                                                                                   \
@@ -67,7 +70,8 @@ static const struct deck_action actions[] = {
     {.name = "get_service_performance", .summary = "show request rate, errors and response time",
      .run = get_service_performance},
     {.name = "help", .summary = "show this list", .run = NULL},
-    {.name = "list_authorized_keys", .summary = "list the keys that may push code", .run = not_offered},
+    {.name = "list_authorized_keys", .summary = "list the keys that may push code",
+     .run = list_authorized_keys},
     {.name = "list_code_versions", .summary = "list the code versions", .run = list_code_versions},
     {.name = "list_nodes", .summary = "list nodes and their roles", .run = list_nodes},
     {.name = "remove_nodes", .summary = "remove nodes from the service", .options = ROLE_OPTIONS("remove"),
@@ -81,7 +85,7 @@ static const struct deck_action actions[] = {
      .arguments = "[KEY=VALUE ...]", .options = {{'c', "code", "VERSION", "code version to make active"}},
      .run = update_php_configuration},
     {.name = "upload_authorized_key", .summary = "allow a key to push code", .arguments = "FILE",
-     .run = not_offered},
+     .run = upload_authorized_key},
     {.name = "upload_code_version", .summary = "upload an archive as a new code version", .arguments = "FILE",
      .options = {{'d', "description", "TEXT", "one line about it"}}, .run = upload_code_version},
 };
@@ -360,6 +364,49 @@ static int upload_code_version(struct deck *d, const char *const *values, char *
     int r = code_send(d->cli, d->id, rest[0], values[0], &version, e);
     if (r == 0) {
         fprintf(d->cli->term.out, "%s\n", json_str(version, "name", ""));
+    }
+    return r;
+}
+
+static json_t *of_app(const struct deck *d)
+{
+    return json_pack("{s:I}", "app", (json_int_t)json_int(d->service, "app", 0));
+}
+
+/* As in an authorized_keys file. */
+static int list_authorized_keys(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    _cleanup_json_ json_t *answer = NULL, *args = of_app(d);
+    int r = cli_call(d->cli, "key.list", args, &answer, e);
+    size_t i;
+    json_t *k;
+    json_array_foreach(json_object_get(answer, "keys"), i, k)
+    {
+        fprintf(d->cli->term.out, "%s %s %s\n", json_str(k, "type", ""), json_str(k, "key", ""),
+                json_str(k, "comment", ""));
+    }
+    return r;
+}
+
+static int upload_authorized_key(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    if (!rest[0]) {
+        return err_set_hint(e, ERR_INVALID, "cpsclient.web URL upload_authorized_key FILE",
+                            "FILE is missing");
+    }
+    _cleanup_buf_ struct buf text = {0};
+    _cleanup_json_ json_t *answer = NULL, *args = of_app(d);
+    int r = fs_read(rest[0], 65536, &text, e);
+    if (r < 0) {
+        return r;
+    }
+    if (!text.data || !str_is_utf8(text.data)) {
+        return err_set(e, ERR_INVALID, "%s holds no public key", rest[0]);
+    }
+    json_object_set_new(args, "keys", json_string(text.data));
+    r = cli_call(d->cli, "key.add", args, &answer, e);
+    if (r == 0) {
+        fprintf(d->cli->term.out, "%lld key(s) added\n", (long long)json_int(answer, "added", 0));
     }
     return r;
 }

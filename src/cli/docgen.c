@@ -25,7 +25,7 @@ static void api_params(const struct call *c)
             printf(" from %lld", (long long)p->min);
         } else if (p->kind == PARAM_INT) {
             printf(" %lld to %lld", (long long)p->min, (long long)p->max);
-        } else if (p->kind == PARAM_TEXT || p->kind == PARAM_SECRET) {
+        } else if (p->kind == PARAM_TEXT || p->kind == PARAM_LINES || p->kind == PARAM_SECRET) {
             printf(", %lld to %lld bytes", (long long)p->min, (long long)p->max);
         } else if (p->words) {
             printf(": %s", p->words);

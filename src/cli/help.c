@@ -6,6 +6,7 @@
 
 const struct help_noun_row help_nouns[] = {
     {"app", "applications: compositions of services"},
+    {"key", "keys that may push code to an application"},
     {"service", "services: create, start, stop, look at"},
     {"node", "nodes: what a service runs on, more and fewer of them"},
     {"code", "code versions: upload, enable, roll back"},
@@ -50,9 +51,10 @@ char *help_placeholder(const struct call_param *p)
 static const char *value_word(const struct call_param *p)
 {
     static const char *const words[PARAM_KIND_MAX] = {
-        [PARAM_ID] = "ID",         [PARAM_INT] = "N",     [PARAM_TEXT] = "TEXT",
-        [PARAM_USERNAME] = "NAME", [PARAM_NAME] = "NAME", [PARAM_WORD_ID] = "NAME",
-        [PARAM_EMAIL] = "ADDRESS", [PARAM_FILE] = "NAME", [PARAM_CHOICE] = "WORD",
+        [PARAM_ID] = "ID",        [PARAM_INT] = "N",         [PARAM_TEXT] = "TEXT",
+        [PARAM_LINES] = "TEXT",   [PARAM_USERNAME] = "NAME", [PARAM_NAME] = "NAME",
+        [PARAM_WORD_ID] = "NAME", [PARAM_EMAIL] = "ADDRESS", [PARAM_FILE] = "NAME",
+        [PARAM_CHOICE] = "WORD",
     };
     return p->kind == PARAM_ID && p->thing != THING_OPERATION ? "NAME"
            : words[p->kind]                                   ? words[p->kind]

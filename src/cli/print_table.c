@@ -55,6 +55,17 @@ const struct print_view print_views[] = {
             {{.title = "THIS"}, "current", FORMAT_MARK},
         },
     },
+    {
+        .object = "key",
+        .quiet = "comment",
+        .none = "No key may push code.",
+        .columns = {
+            {{"ID", .right = true}, "id", FORMAT_INT},
+            {{.title = "TYPE"}, "type", FORMAT_TEXT},
+            {{"COMMENT", .shrink = 8}, "comment", FORMAT_TEXT},
+            {{"AGE", .right = true}, "created", FORMAT_AGE},
+        },
+    },
     {.object = "new_token", .quiet = "token", .print = show_new_token},
     {.object = "credit", .quiet = "balance", .print = show_credit},
     {

@@ -261,8 +261,20 @@ static const char schema_1[] =
     " until_ms INTEGER NOT NULL"
     ") STRICT;";
 
+/* Who may push code to an application. */
+static const char schema_2[] = "CREATE TABLE keys("
+                               " id INTEGER PRIMARY KEY,"
+                               " app INTEGER NOT NULL REFERENCES apps(id) ON DELETE CASCADE,"
+                               " type TEXT NOT NULL,"
+                               " body TEXT NOT NULL,"
+                               " comment TEXT NOT NULL,"
+                               " created_ms INTEGER NOT NULL,"
+                               " UNIQUE(app, body)"
+                               ") STRICT;";
+
 const struct migration migrations[] = {
     {.version = 1, .sql = schema_1},
+    {.version = 2, .sql = schema_2},
     {0},
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "engine/truth.h"
+#include "model/ssh_key.h"
 #include "model/state.h"
 
 struct store;
@@ -100,6 +101,20 @@ int store_token_user(struct store *s, int64_t id, int64_t *ret_user, struct err 
 int store_tokens_delete_all(struct store *s, int64_t user, int64_t except, struct err *e) WARN_UNUSED;
 int store_tokens_expire(struct store *s, int64_t now_ms, struct err *e) WARN_UNUSED;
 int store_tokens(struct store *s, int64_t user, struct token **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
+
+/* ---- keys that may push code ---- */
+struct key_row {
+    int64_t id, created_ms;
+    struct ssh_key key;
+};
+#define KEYS_MAX 100 /* of one application */
+/* In a transaction. 1: added, 0: the application has it already. ERR_QUOTA: KEYS_MAX. */
+int store_key_add(struct store *s, int64_t app, const struct ssh_key *key, int64_t now_ms,
+                  struct err *e) WARN_UNUSED;
+/* In a transaction. By body or comment; removing what is not there is no error. */
+int store_key_remove(struct store *s, int64_t app, const char *which, struct err *e) WARN_UNUSED;
+/* In the order in which they came; caller frees *ret. */
+int store_keys(struct store *s, int64_t app, struct key_row **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
 
 /* ---- applications and services ---- */
 struct app_row {

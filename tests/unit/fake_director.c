@@ -177,6 +177,10 @@ static const struct {
      "\"first_name\":\"\",\"last_name\":\"\",\"affiliation\":\"\",\"rank\":\"admin\",\"credit\":1000,"
      "\"created\":1780000000000}]}"},
     {"token.create", "{\"id\":9,\"name\":\"ci\",\"token\":\"cps_secret\",\"expires\":null}"},
+    {"key.list",
+     "{\"keys\":[{\"id\":1,\"type\":\"ssh-ed25519\",\"key\":\"AAAAC3NzaC1lZDI1NTE5AAAAIKeyOfAnn\","
+     "\"comment\":\"ann@laptop\",\"created\":1789999000000}]}"},
+    {"key.add", "{\"added\":1}"},
     {"token.list", "{\"tokens\":[{\"id\":8,\"name\":\"login\",\"created\":1789999000000,\"used\":"
                    "1789999940000,\"expires\":null,"
                    "\"current\":true},{\"id\":9,\"name\":\"ci\",\"created\":1789000000000,\"used\":null,"

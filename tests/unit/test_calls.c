@@ -68,7 +68,8 @@ static void check_param(const struct call *c, const struct call_param *p)
     assert_int_equal(p->kind == PARAM_CHOICE, p->words != NULL);
     assert_true(p->in != IN_BODY || c->body == BODY_JSON);
     assert_false(p->required && p->fallback);
-    bool limited = p->kind == PARAM_INT || p->kind == PARAM_TEXT || p->kind == PARAM_SECRET;
+    bool limited =
+        p->kind == PARAM_INT || p->kind == PARAM_TEXT || p->kind == PARAM_LINES || p->kind == PARAM_SECRET;
     assert_true(!limited || p->max > p->min);
     _cleanup_free_ char *place = str_printf("{%s}", p->name);
     assert_int_equal(p->in == IN_PATH, strstr(c->path, place) != NULL);
@@ -176,12 +177,14 @@ static void test_deck_actions(void **state)
         "get_service_info",
         "get_service_history",
         "get_service_performance",
+        "list_authorized_keys",
         "list_code_versions",
         "list_nodes",
         "remove_nodes",
         "shutdown",
         "startup",
         "update_php_configuration",
+        "upload_authorized_key",
         "upload_code_version",
     };
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
@@ -202,6 +205,8 @@ static json_t *sample(const struct call_param *p)
         return json_true();
     case PARAM_TEXT:
         return json_string("a b&c=d/ä%20?");
+    case PARAM_LINES:
+        return json_string("one\n\ttwo\r\n");
     case PARAM_SECRET:
         return json_string("correct horse");
     case PARAM_USERNAME:

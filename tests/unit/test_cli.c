@@ -923,13 +923,22 @@ static void test_deck_changes(void **state)
 static void test_deck_not_offered(void **state)
 {
     struct world *w = *state;
-    static const char *const actions[] = {"list_authorized_keys", "upload_authorized_key",
-                                          "update_java_configuration"};
-    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
-        _cleanup_free_ char *line = str_printf(DECK "%s", actions[i]);
-        assert_true(run(w, line) != 0);
-        expect_text(w->err, "not offered by a php service");
-    }
+    assert_true(run(w, DECK "update_java_configuration") != 0);
+    expect_text(w->err, "not offered by a php service");
+}
+
+static void test_deck_keys(void **state)
+{
+    struct world *w = *state;
+    _cleanup_free_ char *path = str_printf("%s/id.pub", w->dir);
+    _cleanup_free_ char *line = str_printf(DECK "upload_authorized_key %s", path);
+    assert_int_equal(fs_write_atomic(path, "ssh-ed25519 AAAA ann@laptop\n", 28, 0600, NULL), 0);
+    expect(w, line, 0);
+    assert_string_equal(w->out, "1 key(s) added\n");
+    assert_true(run(w, DECK "upload_authorized_key") != 0);
+    assert_true(run(w, DECK "upload_authorized_key /nonexistent") != 0);
+    expect(w, DECK "list_authorized_keys", 0);
+    assert_string_equal(w->out, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKeyOfAnn ann@laptop\n");
 }
 
 static void test_deck_has_every_action(void **state)
@@ -986,6 +995,7 @@ int main(void)
         T(test_completion),
         T(test_deck_changes),
         T(test_deck_not_offered),
+        T(test_deck_keys),
         T(test_deck_has_every_action),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,6 +422,49 @@ static void test_tokens(void **state)
     world_stop(w);
 }
 
+#define ANN_KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHz8wx2NQommmqrzPixeMLCBonUTH1LRtzLzLZIbCdoD"
+
+static int64_t add_keys(struct http_client *c, const char *path, const char *keys)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    int rc = world_do(c, "POST", path, json_pack("{s:s}", "keys", keys), &answer);
+    return rc == 200 ? json_int(answer, "added", -1) : rc;
+}
+
+/* Public keys only, all lines or none, each once; nothing that could run a command of the uploader's. */
+static void test_keys(void **state)
+{
+    static const char *const bad[] = {
+        "no key",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAABgQC7AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", /* another type inside */
+        "command=\"sh\" " ANN_KEY,
+        "ssh-dss AAAAB3NzaC1kc3MAAACBAPY8ZOHY2yFSJA6XYC9HRwNHxaehvx5wOJ0rzZdzoSOXxbETW6ToHv8D",
+        ANN_KEY "%",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    };
+    struct director_world *w = world_start(NULL);
+    _cleanup_free_ char *ada = world_user(w, "ada", false, 5);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, ada);
+    _cleanup_json_ json_t *app = NULL, *list = NULL;
+    assert_int_equal(world_do(c, "POST", "/v1/apps", json_pack("{s:s}", "name", "shop"), &app), 201);
+    _cleanup_free_ char *path = str_printf("/v1/apps/%lld/keys", (long long)json_int(app, "id", 0));
+    _cleanup_free_ char *gone = str_printf("%s?key=ann%%40laptop", path);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        _cleanup_free_ char *both = str_printf("%s good\n%s\n", ANN_KEY, bad[i]);
+        assert_int_equal(add_keys(c, path, both), ERR_INVALID);
+    }
+    assert_int_equal(add_keys(c, path, "# hers\n\n" ANN_KEY " ann@laptop\r\n" ANN_KEY " again\n"), 1);
+    assert_int_equal(add_keys(c, path, ANN_KEY), 0);
+    assert_int_equal(world_do(c, "GET", path, NULL, &list), 200);
+    assert_int_equal(json_array_size(json_object_get(list, "keys")), 1);
+    assert_string_equal(json_str(json_array_get(json_object_get(list, "keys"), 0), "comment", ""),
+                        "ann@laptop");
+    assert_int_equal(world_do(c, "DELETE", gone, NULL, NULL), 204);
+    assert_int_equal(add_keys(c, path, ANN_KEY), 1);
+    world_stop(w);
+}
+
 /* Nobody fills the table; the sessions that were used last stay. */
 static void test_number_of_tokens(void **state)
 {
@@ -798,6 +841,7 @@ int main(void)
         cmocka_unit_test(test_login_and_password),
         cmocka_unit_test(test_rate_limits),
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_number_of_tokens),
         cmocka_unit_test(test_password_guesses),
         cmocka_unit_test(test_archives),

@@ -1,0 +1,87 @@
+/*
+ * Keys that may push code to an application.
+ */
+#include "base/clock.h"
+#include "director/api.h"
+
+static json_t *object_key(const struct key_row *k)
+{
+    return json_pack("{s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)k->id, "type", k->key.type, "key",
+                     k->key.body, "comment", k->key.comment, "created", (json_int_t)k->created_ms);
+}
+
+static int key_list(struct api_call *c, struct err *e)
+{
+    struct key_row *k = NULL;
+    size_t n = 0;
+    int rc = store_keys(c->d->store, call_match_id(&c->match, "app"), &k, &n, e);
+    if (rc < 0) {
+        return rc;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, object_key(&k[i]));
+    }
+    free(k);
+    return api_reply_list(c, list);
+}
+
+/* All lines or none; empty ones and remarks are skipped. */
+static int add_lines(struct api_call *c, const char *text, int64_t *ret_added, struct err *e)
+{
+    char **lines = str_split(text, '\n');
+    int64_t app = call_match_id(&c->match, "app"), now = clock_steady_ms();
+    int rc = 0;
+    *ret_added = 0;
+    for (char **l = lines; *l && rc >= 0; l++) {
+        struct ssh_key key;
+        size_t len = strlen(*l);
+        if (len > 0 && (*l)[len - 1] == '\r') {
+            (*l)[len - 1] = '\0';
+        }
+        if (!**l || **l == '#') {
+            continue;
+        }
+        rc = ssh_key_parse(*l, &key, e);
+        rc = rc < 0 ? rc : store_key_add(c->d->store, app, &key, now, e);
+        *ret_added += rc > 0;
+    }
+    strv_free(lines);
+    return rc < 0 ? rc : 0;
+}
+
+static int key_add(struct api_call *c, struct err *e)
+{
+    int64_t added = 0;
+    int rc = store_begin(c->d->store, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if ((rc = add_lines(c, api_text(c, "keys"), &added, e)) < 0) {
+        store_abort(c->d->store);
+        return rc;
+    }
+    rc = store_commit(c->d->store, e);
+    return rc < 0 ? rc : api_reply(c, json_pack("{s:I}", "added", (json_int_t)added));
+}
+
+static int key_remove(struct api_call *c, struct err *e)
+{
+    int rc = store_begin(c->d->store, e);
+    if (rc < 0) {
+        return rc;
+    }
+    if ((rc = store_key_remove(c->d->store, call_match_id(&c->match, "app"), api_text(c, "key"), e)) < 0) {
+        store_abort(c->d->store);
+        return rc;
+    }
+    rc = store_commit(c->d->store, e);
+    return rc < 0 ? rc : api_reply_empty(c);
+}
+
+const struct api_row api_key_rows[] = {
+    {"key.list", key_list},
+    {"key.add", key_add},
+    {"key.remove", key_remove},
+    {0},
+};
