@@ -153,6 +153,12 @@ static void add_rates(json_t *now, const json_t *before, int64_t ms)
 
 static void measure_if_due(struct engine *g, int64_t now_ms)
 {
+    if (!g->r.pid && g->metrics) { /* what no longer runs does nothing now */
+        pthread_mutex_lock(&g->view);
+        json_decref(g->metrics);
+        g->metrics = NULL;
+        pthread_mutex_unlock(&g->view);
+    }
     if (!g->r.pid || now_ms < g->next_metrics_ms) {
         return;
     }

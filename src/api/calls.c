@@ -344,7 +344,7 @@ const struct call calls[] = {
         .example = "conpaas key remove shop ann@laptop",
         .params = {
             ARG_APP,
-            {.name = "key", .in = IN_QUERY, .kind = PARAM_TEXT, .required = true, .positional = true, .max = 2000,
+            {.name = "key", .in = IN_QUERY, .kind = PARAM_TEXT, .required = true, .positional = true, .min = 1, .max = 2000,
              .help = "its comment, or the key itself"},
         },
     },

@@ -110,8 +110,13 @@ static int wait_until_gone(struct cli *cli, const struct command *c, int64_t app
     return follow_run(cli, p, &f, e);
 }
 
+/* What the command is about: of its words the last, and what that belongs to. */
 static char *typed_name(const struct command *c)
 {
+    const char *key = json_str(c->typed, "key", NULL);
+    if (key) {
+        return str_printf("key %s", key);
+    }
     for (const struct call_param *p = c->call->params; p->name; p++) {
         const char *text = json_str(c->typed, p->name, NULL);
         if (text && (p->in == IN_PATH || p->positional)) {
@@ -151,7 +156,9 @@ static int run_delete(struct cli *cli, struct command *c, struct err *e)
         cli_print_json(cli, j);
     } else if (!cli->quiet) {
         _cleanup_free_ char *name = typed_name(c);
-        const char *done = str_eq(c->call->verb, "revoke") ? "revoked" : "deleted";
+        const char *done = str_eq(c->call->verb, "revoke")   ? "revoked"
+                           : str_eq(c->call->verb, "remove") ? "removed"
+                                                             : "deleted";
         fprintf(cli->term.out, "%s is %s\n", name, slow && !app ? "being deleted" : done);
     }
     return 0;

@@ -27,23 +27,24 @@ static int key_list(struct api_call *c, struct err *e)
 }
 
 /* All lines or none; empty ones and remarks are skipped. */
-static int add_lines(struct api_call *c, const char *text, int64_t *ret_added, struct err *e)
+static int add_lines(struct api_call *c, int64_t app, int64_t *ret_added, struct err *e)
 {
-    char **lines = str_split(text, '\n');
-    int64_t app = call_match_id(&c->match, "app"), now = clock_steady_ms();
+    char **lines = str_split(api_text(c, "keys"), '\n');
     int rc = 0;
     *ret_added = 0;
-    for (char **l = lines; *l && rc >= 0; l++) {
+    for (int i = 0; lines[i] && rc >= 0; i++) {
+        char *l = lines[i];
         struct ssh_key key;
-        size_t len = strlen(*l);
-        if (len > 0 && (*l)[len - 1] == '\r') {
-            (*l)[len - 1] = '\0';
+        size_t len = strlen(l);
+        if (len > 0 && l[len - 1] == '\r') {
+            l[len - 1] = '\0';
         }
-        if (!**l || **l == '#') {
+        if (!*l || *l == '#') {
             continue;
         }
-        rc = ssh_key_parse(*l, &key, e);
-        rc = rc < 0 ? rc : store_key_add(c->d->store, app, &key, now, e);
+        rc = ssh_key_parse(l, &key, e);
+        rc = rc < 0 ? err_wrap(e, rc, "line %d", i + 1)
+                    : store_key_add(c->d->store, app, &key, clock_steady_ms(), e);
         *ret_added += rc > 0;
     }
     strv_free(lines);
@@ -52,30 +53,34 @@ static int add_lines(struct api_call *c, const char *text, int64_t *ret_added, s
 
 static int key_add(struct api_call *c, struct err *e)
 {
+    _cleanup_slot_ struct slot *s = NULL;
+    _cleanup_(txn_freep) struct txn *x = NULL;
     int64_t added = 0;
-    int rc = store_begin(c->d->store, e);
-    if (rc < 0) {
+    int rc = world_app(c->d->world, call_match_id(&c->match, "app"), &s, e);
+    if (rc < 0 || (rc = txn_begin(c->d, s, NULL, &x, e)) < 0 || (rc = add_lines(c, s->id, &added, e)) < 0 ||
+        (rc = txn_note(x, 0, "note", 0, 0, "%lld key(s) that may push code added by %s", (long long)added,
+                       c->caller.user.username)) < 0) {
         return rc;
     }
-    if ((rc = add_lines(c, api_text(c, "keys"), &added, e)) < 0) {
-        store_abort(c->d->store);
-        return rc;
-    }
-    rc = store_commit(c->d->store, e);
+    rc = txn_commit(x, e);
     return rc < 0 ? rc : api_reply(c, json_pack("{s:I}", "added", (json_int_t)added));
 }
 
+/* A line of the .pub file names its key as well. */
 static int key_remove(struct api_call *c, struct err *e)
 {
-    int rc = store_begin(c->d->store, e);
-    if (rc < 0) {
+    _cleanup_slot_ struct slot *s = NULL;
+    _cleanup_(txn_freep) struct txn *x = NULL;
+    struct ssh_key key;
+    const char *which = ssh_key_parse(api_text(c, "key"), &key, NULL) == 0 ? key.body : api_text(c, "key");
+    int rc = world_app(c->d->world, call_match_id(&c->match, "app"), &s, e);
+    if (rc < 0 || (rc = txn_begin(c->d, s, NULL, &x, e)) < 0 ||
+        (rc = store_key_remove(c->d->store, s->id, which, e)) < 0 ||
+        (rc = txn_note(x, 0, "note", 0, 0, "a key that may push code removed by %s",
+                       c->caller.user.username)) < 0) {
         return rc;
     }
-    if ((rc = store_key_remove(c->d->store, call_match_id(&c->match, "app"), api_text(c, "key"), e)) < 0) {
-        store_abort(c->d->store);
-        return rc;
-    }
-    rc = store_commit(c->d->store, e);
+    rc = txn_commit(x, e);
     return rc < 0 ? rc : api_reply_empty(c);
 }
 

@@ -41,11 +41,10 @@ static int open_cloud(void *arg, const char *name, const json_t *keys, struct er
     }
     d->n_clouds++;
     rc = c->cloud.driver->types(c->cloud.handle, &c->types, &c->n_types, &why);
-    if (rc >= 0 && c->n_types > 0 &&
-        c->types[0].millicredits_per_hour != 1000) { /* all nodes are of the first */
-        rc = err_set(&why, ERR_INVALID,
-                     "its first instance type %s does not cost 1 credit an hour: that is what is charged",
-                     c->types[0].name);
+    if (rc >= 0 && c->n_types > 0 && c->types[0].millicredits_per_hour != 1000) {
+        return err_set_hint(e, ERR_INVALID, "give its first type the price 1c",
+                            "all nodes are of type %s, the first, and are charged one credit an hour",
+                            c->types[0].name);
     }
     c->available = rc >= 0;
     if (rc < 0) {

@@ -148,7 +148,8 @@ static int write_service(struct director *d, struct txn *x, const struct slot_se
     }
     x->wrote = true;
     rc = txn_note(x, v->id, "note", 0, 0, "%s service %s created by %s", v->type->name, v->name, n->actor);
-    return rc < 0 ? rc : truth_want_manager(&x->t, e);
+    bool stopped = x->t.app->instance > 0 && !x->t.app->manager_wanted; /* the application stays so */
+    return rc < 0 || stopped ? rc : truth_want_manager(&x->t, e);
 }
 
 static int check_room(const struct slot *s, struct err *e)
@@ -296,7 +297,7 @@ int lifecycle_start_app(struct director *d, struct slot *s, const char *actor, s
 {
     _cleanup_(txn_freep) struct txn *x = NULL;
     int rc = txn_begin(d, s, NULL, &x, e);
-    if (rc < 0 || (rc = truth_want_manager(&x->t, e)) < 0 ||
+    if (rc < 0 || (rc = truth_start_app(&x->t, e)) < 0 ||
         (rc = txn_note(x, 0, "note", 0, 0, "application started, asked by %s", actor)) < 0) {
         return rc;
     }

@@ -6,6 +6,7 @@
 #include "director/node_call.h"
 
 #define SETTINGS_KEPT 8
+#define STALE_MS 30000 /* reports come every five seconds */
 
 static int add_versions(struct director *d, json_t *o, int64_t service, struct err *e)
 {
@@ -122,6 +123,9 @@ void node_performance(const struct slot_service *v, struct performance *ret)
     json_t *n, *m;
     const char *engine;
     *ret = (struct performance){.known = false};
+    if (clock_steady_ms() - v->live.at_ms > STALE_MS) {
+        return;
+    }
     json_array_foreach(json_object_get(v->live.performance, "nodes"), i, n)
     {
         json_object_foreach(json_object_get(json_object_get(n, "metrics"), "engines"), engine, m)

@@ -293,13 +293,15 @@ static json_t *running_operations(struct director *d, struct slot *s, const stru
 }
 
 /* Why it is in ERROR, or why it does not run though nobody stopped it. */
-static json_t *service_error(struct director *d, struct slot *s, const struct service *v)
+static json_t *service_error(struct director *d, struct slot *s, const struct slot_service *sv)
 {
+    const struct service *v = &sv->row.service;
     _cleanup_user_ struct user owner = {0};
     if (v->in_error || v->want.run == RUN_RUNNING || !v->started_once) {
         return v->in_error ? object_text(v->error_why) : json_null();
     }
-    bool broke = store_user(d->store, s->row.app.owner, &owner, NULL) == 0 && owner.broke_ms != 0;
+    bool broke = store_user(d->store, s->row.app.owner, &owner, NULL) == 0 && owner.broke_ms != 0 &&
+                 sv->row.state_ms >= owner.broke_ms;
     return broke ? json_string("out of credit: ask your administrator for more, then start it") : json_null();
 }
 
@@ -317,7 +319,7 @@ json_t *object_service(struct director *d, struct slot *s, struct slot_service *
     put_text(o, "name", v->name);
     put_text(o, "type", v->type->name);
     put_text(o, "state", service_state_to_str(v->state));
-    put(o, "error", service_error(d, s, v));
+    put(o, "error", service_error(d, s, sv));
     put_text(o, "cloud", v->cloud);
     put_int(o, "created", sv->row.created_ms);
     put_int(o, "changed", sv->row.state_ms);

@@ -234,6 +234,10 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
     _cleanup_free_ struct leak_machine *leaks = xcalloc(n + 1, sizeof(*leaks));
     _cleanup_free_ bool *kill = xcalloc(n + 1, sizeof(*kill));
     for (size_t i = 0; i < n; i++) {
+        if (m[i].state == CLOUD_M_GONE) {
+            leaks[i].known = true; /* it runs no more: nothing to collect */
+            continue;
+        }
         if (provision_leak(d, &m[i], &leaks[i], &e) < 0) {
             log_error(&ctx, "cloud %s: %s", c->name, e.message);
             return;
@@ -244,7 +248,7 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        if (kill[i] && m[i].state != CLOUD_M_GONE) {
+        if (kill[i]) {
             _cleanup_err_ struct err why = {0};
             int rc = c->cloud.driver->terminate(c->cloud.handle, m[i].id, &why);
             log_warn(&ctx, "cloud %s: machine %s belongs to nothing%s%s", c->name, m[i].id,
@@ -272,8 +276,9 @@ static void do_leaks(struct director *d, struct director_cloud *c)
 
 /* ---- machines that ended ---- */
 
-/* One look that found it gone; as with a poll, truth asks for two (X6), and the next look comes soon. */
-static void tell_ended(struct director *d, const struct cloud_machine *m)
+/* One look that found it gone; as with a poll, truth asks for two (X6), and the next look comes soon. When the record
+ * says so too, what the cloud still keeps of it (its disk, its address) is given back. */
+static void tell_ended(struct director *d, struct director_cloud *c, const struct cloud_machine *m)
 {
     struct node_row row;
     _cleanup_err_ struct err e = {0};
@@ -283,6 +288,8 @@ static void tell_ended(struct director *d, const struct cloud_machine *m)
         struct job j = {.app = row.app, .task = {.service = row.service, .node = row.node.id}};
         struct cloud_outcome o = {.step = STEP_POLL, .result = CLOUD_OK, .gone = true};
         feed_back(d, &j, &o);
+    } else if (rc == 0 && row.node.status == NODE_GONE && !atomic_load(&d->recovery)) {
+        (void)!c->cloud.driver->terminate(c->cloud.handle, m->id, NULL);
     }
 }
 
@@ -296,7 +303,7 @@ static void do_ended(struct director *d, struct director_cloud *c)
     }
     for (size_t i = 0; i < n; i++) {
         if (m[i].state == CLOUD_M_GONE) {
-            tell_ended(d, &m[i]);
+            tell_ended(d, c, &m[i]);
         }
     }
 }

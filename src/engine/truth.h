@@ -89,6 +89,8 @@ void truth_delete_app(struct truth *t);
  * says) and for the application itself. Its manager then goes by truth_end_manager as soon as no service has nodes;
  * truth_want_manager, or a start of a service, brings it back. */
 int truth_stop_app(struct truth *t, struct err *e) WARN_UNUSED;
+/* t: the application's. Its manager comes back, also after failures; errors as of truth_want_manager. */
+int truth_start_app(struct truth *t, struct err *e) WARN_UNUSED;
 /* t: the application's (no service). Does nothing while the manager is wanted. */
 void truth_end_manager(struct truth *t, struct service *const *services, int n);
 /* Legal in INIT, STOPPED and ERROR; the service is removable when it has no nodes left. */

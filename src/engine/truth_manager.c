@@ -16,6 +16,10 @@ int truth_want_manager(struct truth *t, struct err *e)
     if (a->deleting) {
         return err_set(e, ERR_STATE, "the application is being deleted");
     }
+    if (a->manager_node == 0 && a->n_nodes >= MANAGER_NODES_MAX) {
+        return err_set_hint(e, ERR_RATE, "try again in a minute",
+                            "former nodes of the manager are still leaving");
+    }
     a->manager_wanted = true;
     if (a->manager_node != 0) {
         return 0;
@@ -30,6 +34,13 @@ int truth_want_manager(struct truth *t, struct err *e)
     a->manager_heard_ms = t->now_ms;
     effect_add(t, EFF_LAUNCH)->node = *n;
     return 0;
+}
+
+int truth_start_app(struct truth *t, struct err *e)
+{
+    t->app->fails = 0; /* somebody wants it now */
+    t->app->launch_after_ms = t->now_ms;
+    return truth_want_manager(t, e);
 }
 
 int truth_fence(const struct app *a, int64_t manager_node, int64_t epoch, struct err *e)

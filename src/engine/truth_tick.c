@@ -117,8 +117,6 @@ static int64_t wind_up(struct truth *t)
 {
     if (t->service) {
         truth_stop_now(t, "no credit");
-    } else if (t->app->n_nodes == 0) {
-        t->app->manager_wanted = false; /* not before: credit that comes in time keeps it */
     }
     int *count = NULL;
     struct node *nodes = truth_nodes(t, &count);
@@ -131,6 +129,9 @@ static int64_t wind_up(struct truth *t)
         } else if (node_alive(n)) {
             next = earlier(next, at);
         }
+    }
+    if (!t->service && t->app->manager_node == 0) {
+        t->app->manager_wanted = false; /* not before: credit that comes in time keeps it */
     }
     return next;
 }

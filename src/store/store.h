@@ -111,7 +111,7 @@ struct key_row {
 /* In a transaction. 1: added, 0: the application has it already. ERR_QUOTA: KEYS_MAX. */
 int store_key_add(struct store *s, int64_t app, const struct ssh_key *key, int64_t now_ms,
                   struct err *e) WARN_UNUSED;
-/* In a transaction. By body or comment; removing what is not there is no error. */
+/* In a transaction. By body or comment. ERR_NOT_FOUND; ERR_CONFLICT: several have this comment. */
 int store_key_remove(struct store *s, int64_t app, const char *which, struct err *e) WARN_UNUSED;
 /* In the order in which they came; caller frees *ret. */
 int store_keys(struct store *s, int64_t app, struct key_row **ret, size_t *ret_n, struct err *e) WARN_UNUSED;

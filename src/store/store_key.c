@@ -29,8 +29,20 @@ int store_key_add(struct store *s, int64_t app, const struct ssh_key *key, int64
 
 int store_key_remove(struct store *s, int64_t app, const char *which, struct err *e)
 {
-    return db_exec(store_writer(s), e, "DELETE FROM keys WHERE app = ?1 AND (body = ?2 OR comment = ?2)",
-                   "is", app, which);
+    struct db *db = store_writer(s);
+    int64_t n = 0;
+    int rc = db_query(db, e, count_row, &n,
+                      "SELECT count(*) FROM keys WHERE app = ?1 AND (body = ?2 OR comment = ?2)", "is", app,
+                      which);
+    if (rc < 0 || n == 0) {
+        return rc < 0 ? rc : err_set_hint(e, ERR_NOT_FOUND, "conpaas key list APP", "there is no such key");
+    }
+    if (n > 1) {
+        return err_set_hint(e, ERR_CONFLICT, "give the key itself", "%lld keys have this comment",
+                            (long long)n);
+    }
+    return db_exec(db, e, "DELETE FROM keys WHERE app = ?1 AND (body = ?2 OR comment = ?2)", "is", app,
+                   which);
 }
 
 struct key_list {

@@ -168,6 +168,30 @@ static void test_application_stops(void **state)
     assert_int_equal(w->app.nodes[0].status, NODE_INTENT);
 }
 
+/* Whoever starts and stops an application in quick turns waits for the cloud: the table of its nodes is small. */
+static void test_application_in_quick_turns(void **state)
+{
+    struct world *w = *state;
+    struct truth t = truth_of(w);
+    struct err e = {0};
+    t.service = NULL;
+    w->purse.balance = 100;
+    w->app.manager_node = 0;
+    int r = 0;
+    for (int i = 0; i < MANAGER_NODES_MAX + 1 && r == 0; i++) {
+        r = truth_start_app(&t, &e);
+        if (r == 0) {
+            w->app.nodes[w->app.n_nodes - 1].status = NODE_ASKED;
+            assert_int_equal(truth_stop_app(&t, &e), 0);
+            truth_end_manager(&t, NULL, 0);
+        }
+    }
+    assert_int_equal(r, ERR_RATE);
+    assert_int_equal(w->app.n_nodes, MANAGER_NODES_MAX);
+    assert_false(w->app.manager_wanted);
+    err_done(&e);
+}
+
 /* T4: what went away while the director was away (an ordered end of the installation, a reboot of the machine), and
  * what was replaced before somebody started the service anew, is no sign of nodes that keep dying. */
 static void test_replacements_are_forgotten(void **state)
@@ -295,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_credit_for_a_replacement, setup, teardown),
         cmocka_unit_test_setup_teardown(test_credit_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_application_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_application_in_quick_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replacements_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_never_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_is_lost, setup, teardown),
