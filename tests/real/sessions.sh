@@ -57,6 +57,8 @@ check "two nodes hold the sessions" wait_for 60 two_holders
 note "holders: $(holders)"
 settled() { is_state shop RUNNING && two_holders; }
 gone() { ! field '[n["id"] for n in d["nodes"]]' node list shop | grep -qw "$victim"; }
+# What the host helper kept of it (disk, address) is given back too; its record there names the node.
+given_back() { ! grep -qs -- "-n$victim\"" "$T"/hostd/nodes/*/record.json; }
 for round in 1 2; do
     victim=$(node_with shop sessions proxy 2>/dev/null)
     if [ -z "$victim" ]; then
@@ -66,6 +68,7 @@ for round in 1 2; do
     check "round $round: a node that holds sessions is destroyed" kill_node "$victim"
     goes_on_soon "round $round: the counter goes on"
     check "round $round: it is replaced" wait_for 180 gone
+    check "round $round: nothing of it is kept" wait_for 30 given_back
     check "round $round: two nodes hold the sessions again" wait_for 180 settled
     goes_on_soon "round $round: the counter still goes on"
 done

@@ -427,6 +427,28 @@ static void test_tokens(void **state)
     world_stop(w);
 }
 
+/* What is stopped costs nothing, also when a service is added to it; a start brings it back. */
+static void test_stopped_application(void **state)
+{
+    struct director_world *w = world_start(NULL);
+    _cleanup_free_ char *ada = world_user(w, "ada", false, 100);
+    _cleanup_(http_client_freep) struct http_client *c = world_client(w, ada);
+    _cleanup_json_ json_t *service = NULL, *stopped = NULL, *started = NULL;
+    assert_int_equal(world_do(c, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), &service), 201);
+    int64_t app = json_int(service, "app", 0);
+    _cleanup_free_ char *show = str_printf("/v1/apps/%lld", (long long)app);
+    _cleanup_free_ char *stop = str_printf("%s/stop", show), *start = str_printf("%s/start", show);
+    assert_int_equal(world_do(c, "POST", stop, json_object(), NULL), 200);
+    json_t *more = json_pack("{s:s, s:s, s:I}", "type", "php", "name", "two", "app", (json_int_t)app);
+    assert_int_equal(world_do(c, "POST", "/v1/services", more, NULL), 201);
+    world_wait(c, show, "state", "STOPPED");
+    assert_int_equal(world_do(c, "GET", show, NULL, &stopped), 200);
+    assert_int_equal(json_int(stopped, "millicredits_per_hour", -1), 0);
+    assert_int_equal(world_do(c, "POST", start, json_object(), &started), 200);
+    assert_string_equal(json_str(started, "state", ""), "PROLOGUE");
+    world_stop(w);
+}
+
 static int64_t add_keys(struct http_client *c, const char *path, const char *keys)
 {
     _cleanup_json_ json_t *answer = NULL;
@@ -846,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_rate_limits),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_stopped_application),
         cmocka_unit_test(test_number_of_tokens),
         cmocka_unit_test(test_password_guesses),
         cmocka_unit_test(test_archives),
