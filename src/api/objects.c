@@ -131,7 +131,7 @@ const struct api_object api_objects[] = {
     {"setting", "a setting of a service type",
      FIELDS({"name", "word", ""}, {"kind", "word", "int size on_off words"}, {"default", "text", ""},
             {"min", "integer", ""}, {"max", "integer", ""}, {"help", "text", ""})},
-    {"performance", "figures of the last minute",
+    {"performance", "figures of the last ten seconds or so",
      FIELDS({"time", "time?", "of the newest sample; null: none yet"},
             {"request_rate", "real", "requests per second"}, {"error_rate", "real", "answers 5xx per second"},
             {"throughput", "real", "bytes per second"}, {"response_time", "real", "milliseconds, mean"})},

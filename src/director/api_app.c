@@ -93,6 +93,8 @@ static int app_start(struct api_call *c, struct err *e)
 }
 
 const struct api_row api_app_rows[] = {
-    {"app.start", app_start}, {"app.stop", app_stop},     {"app.create", app_create}, {"app.list", app_list},
-    {"app.show", app_show},   {"app.rename", app_rename}, {"app.delete", app_delete}, {0},
+    {"app.create", app_create}, {"app.list", app_list},
+    {"app.show", app_show},     {"app.rename", app_rename},
+    {"app.start", app_start},   {"app.stop", app_stop},
+    {"app.delete", app_delete}, {0},
 };

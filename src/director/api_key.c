@@ -4,12 +4,6 @@
 #include "base/clock.h"
 #include "director/api.h"
 
-static json_t *object_key(const struct key_row *k)
-{
-    return json_pack("{s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)k->id, "type", k->key.type, "key",
-                     k->key.body, "comment", k->key.comment, "created", (json_int_t)k->created_ms);
-}
-
 static int key_list(struct api_call *c, struct err *e)
 {
     struct key_row *k = NULL;

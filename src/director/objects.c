@@ -63,6 +63,12 @@ json_t *object_token(const struct token *t, int64_t current)
     return o;
 }
 
+json_t *object_key(const struct key_row *k)
+{
+    return json_pack("{s:I, s:s, s:s, s:s, s:I}", "id", (json_int_t)k->id, "type", k->key.type, "key",
+                     k->key.body, "comment", k->key.comment, "created", (json_int_t)k->created_ms);
+}
+
 /* ---- nodes ---- */
 
 static const json_t *reported(const struct slot_service *v, int64_t node)
