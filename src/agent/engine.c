@@ -65,6 +65,21 @@ const struct role_driver *engine_driver(const struct engine *g)
     return g->r.driver;
 }
 
+void engine_copy(struct engine *g, struct role_engine *ret)
+{
+    pthread_mutex_lock(&g->lock);
+    *ret = g->r;
+    ret->section = g->r.section ? json_deep_copy(g->r.section) : NULL;
+    ret->state = NULL;
+    pthread_mutex_unlock(&g->lock);
+}
+
+void engine_copy_done(struct role_engine *r)
+{
+    json_decref(r->section);
+    r->section = NULL;
+}
+
 const json_t *engine_section(const struct engine *g)
 {
     return g->r.section;

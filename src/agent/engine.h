@@ -55,6 +55,10 @@ const json_t *engine_section(const struct engine *g);
 void engine_drain(struct engine *g, bool on);
 int engine_try(struct engine *g, int64_t version, struct err *e) WARN_UNUSED;
 
+/* What run_command gets: a copy of its own, to be given to engine_copy_done. */
+void engine_copy(struct engine *g, struct role_engine *ret);
+void engine_copy_done(struct role_engine *r);
+
 void engine_status(struct engine *g, struct engine_status *ret);
 /* Its own numbers, and memory and processor time of its processes. Caller owns the result. */
 json_t *engine_metrics(struct engine *g);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/fs.h"
+#include "model/text.h"
 
 #define JOURNAL_FILE_MAX (64 * 1024)
 
@@ -13,6 +14,8 @@ struct entry {
     char id[48], kind[16];
     enum cmd_state state;
     int rc;
+    bool again;
+    char text[WHY_MAX];
 };
 struct journal {
     pthread_mutex_t lock;
@@ -26,8 +29,9 @@ static json_t *journal_to_json(const struct journal *j)
     json_t *list = json_array();
     for (int i = 0; i < j->n; i++) {
         const struct entry *x = &j->at[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i}", "id", x->id, "kind", x->kind, "state",
-                                              cmd_state_to_str(x->state), "rc", x->rc));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:b, s:o}", "id", x->id, "kind", x->kind,
+                                              "state", cmd_state_to_str(x->state), "rc", x->rc, "again",
+                                              x->again, "text", text_to_json(x->text)));
     }
     return list;
 }
@@ -48,6 +52,8 @@ static int journal_read_entry(const json_t *v, struct entry *ret, struct err *e)
     }
     ret->state = (enum cmd_state)state;
     ret->rc = (int)json_int(v, "rc", -1);
+    ret->again = json_flag(v, "again", false);
+    (void)str_copy(ret->text, sizeof(ret->text), json_str(v, "text", ""));
     return 0;
 }
 
@@ -64,12 +70,13 @@ static int journal_load(struct journal *j, struct err *e)
     for (size_t i = 0; r == 0 && i < json_array_size(list) && j->n < JOURNAL_MAX; i++) {
         struct entry *x = &j->at[j->n];
         r = journal_read_entry(json_array_get(list, i), x, e);
-        if (r == 0 && x->state == CMD_RUNNING) {
+        bool died = r == 0 && x->state == CMD_RUNNING;
+        if (died) {
             x->state = CMD_STOPPED;
             x->rc = -1;
             crashed = true;
         }
-        j->n += r == 0;
+        j->n += r == 0 && !(died && x->again);
     }
     return r < 0 || !crashed ? r : journal_write(j, e);
 }
@@ -117,14 +124,26 @@ enum cmd_state journal_state(struct journal *j, const char *id, int *ret_rc)
     return state;
 }
 
-/* Makes a place: the oldest entry that has ended goes. */
+/* The oldest entry that has ended; of a script that installs a version only if there is nothing else: the document
+ * asks for it as long as the version is current. */
+static int journal_oldest(const struct journal *j)
+{
+    for (int init = 0; init < 2; init++) {
+        for (int i = 0; i < j->n; i++) {
+            if (j->at[i].state != CMD_RUNNING && str_starts(j->at[i].id, "init:") == init) {
+                return i;
+            }
+        }
+    }
+    return -1;
+}
+
 static bool journal_room(struct journal *j)
 {
-    for (int i = 0; j->n == JOURNAL_MAX && i < j->n; i++) {
-        if (j->at[i].state != CMD_RUNNING) {
-            memmove(&j->at[i], &j->at[i + 1], (size_t)(j->n - i - 1) * sizeof(j->at[0]));
-            j->n--;
-        }
+    int i = j->n == JOURNAL_MAX ? journal_oldest(j) : -1;
+    if (i >= 0) {
+        memmove(&j->at[i], &j->at[i + 1], (size_t)(j->n - i - 1) * sizeof(j->at[0]));
+        j->n--;
     }
     return j->n < JOURNAL_MAX;
 }
@@ -158,7 +177,20 @@ int journal_begin(struct journal *j, const char *id, const char *kind, enum cmd_
     return r;
 }
 
-int journal_end(struct journal *j, const char *id, int rc, struct err *e)
+int journal_allow_again(struct journal *j, const char *id, struct err *e)
+{
+    pthread_mutex_lock(&j->lock);
+    struct entry *x = journal_find(j, id);
+    int r = x ? 0 : err_set(e, ERR_NOT_FOUND, "no command %s was begun", id);
+    if (x) {
+        x->again = true;
+        r = journal_write(j, e);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return r;
+}
+
+int journal_end(struct journal *j, const char *id, int rc, const char *text, struct err *e)
 {
     pthread_mutex_lock(&j->lock);
     struct entry *x = journal_find(j, id);
@@ -166,19 +198,40 @@ int journal_end(struct journal *j, const char *id, int rc, struct err *e)
     if (x) {
         x->state = CMD_STOPPED;
         x->rc = rc;
+        (void)str_copy(x->text, sizeof(x->text), text ? text : "");
         r = journal_write(j, e);
     }
     pthread_mutex_unlock(&j->lock);
     return r;
 }
 
-json_t *journal_report(struct journal *j)
+static void add_entry(json_t *list, const struct entry *x)
+{
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:i, s:o}", "id", x->id, "state", cmd_state_to_str(x->state),
+                                    "rc", x->rc, "text", text_to_json(x->text)));
+}
+
+static bool is_listed(const json_t *commands, const char *id)
+{
+    for (size_t i = 0; i < json_array_size(commands); i++) {
+        if (str_eq(json_str(json_array_get(commands, i), "id", ""), id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+json_t *journal_report(struct journal *j, const json_t *commands)
 {
     json_t *list = json_array();
     pthread_mutex_lock(&j->lock);
-    for (int i = j->n > CMDS_MAX ? j->n - CMDS_MAX : 0; i < j->n; i++) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "id", j->at[i].id, "state",
-                                              cmd_state_to_str(j->at[i].state), "rc", j->at[i].rc));
+    for (int listed = 1; listed >= 0; listed--) {
+        for (int i = j->n - 1; i >= 0 && json_array_size(list) < CMDS_MAX; i--) {
+            if (is_listed(commands, j->at[i].id) == listed) {
+                add_entry(list, &j->at[i]);
+            }
+        }
     }
     pthread_mutex_unlock(&j->lock);
     return list;

@@ -135,6 +135,10 @@ static void bring_back(struct agent *a)
     }
     if (a->applied && apply_document(a, a->applied, &own, &e) < 0) {
         log_error(&here, "the last document: %s", e.message);
+    } else if (a->applied && a->accepted &&
+               json_int(a->accepted, "epoch", 0) == json_int(a->applied, "epoch", 0) &&
+               json_int(a->accepted, "seq", 0) == json_int(a->applied, "seq", 0)) {
+        commands_start(a, a->applied); /* those of a newer one when that is applied */
     }
 }
 

@@ -130,11 +130,13 @@ static void choose_cmds(const struct ctx *c, const struct pn *p, struct doc *d)
 {
     const struct fact *m = &c->s->facts[FACT_MEMBERS];
     char id[48];
-    d->members = m->v.ids;
-    d->members_rev = m->rev;
-    cmd_id_init(c, id);
-    add_cmd(d, id, "init");
-    if (set_has(&m->v.ids, p->n->id)) {
+    if (c->t->scripts) {
+        d->members = m->v.ids;
+        d->members_rev = m->rev;
+        cmd_id_init(c, id);
+        add_cmd(d, id, "init");
+    }
+    if (c->t->scripts && set_has(&m->v.ids, p->n->id)) {
         cmd_id_notify(c, id);
         add_cmd(d, id, "notify");
     }
@@ -206,9 +208,7 @@ static void wanted_doc(const struct ctx *c, int i, struct doc *d)
         d->probe_version = c->s->want.code;
         d->probe_op = c->probe_op;
     }
-    if (c->t->scripts) {
-        choose_cmds(c, p, d);
-    }
+    choose_cmds(c, p, d);
     choose_callers(c, d);
 }
 

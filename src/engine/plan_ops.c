@@ -191,20 +191,43 @@ static void end_settings(struct ctx *c, const struct op *o, bool nodes)
     }
 }
 
-/* K7: each target has the command in its journal or is leaving. */
+/* What a node's answer says against DONE; "" = nothing. */
+static void judge_result(const struct cmd_result *r, const struct command_def *d, int64_t node,
+                         char why[WHY_MAX])
+{
+    const char *text = r ? r->text : "it left before it was over";
+    why[0] = '\0';
+    if (r && r->state == CMD_REFUSED) {
+        text = text[0] ? text : "another script still running"; /* K3 */
+    } else if (!d->lasts || (r && r->state == CMD_STOPPED && r->rc == 0)) {
+        return;
+    } else if (r && !text[0]) {
+        text = r->rc < 0 ? "it restarted meanwhile" : "it failed";
+    }
+    snprintf(why, WHY_MAX, "node %lld: %.*s", (long long)node, WHY_MAX - 32, text);
+}
+
+/* K7: each target has the command in its journal (one that lasts: has ended it), or is leaving. */
 static void end_cmd(struct ctx *c, const struct op *o)
 {
-    char id[48];
+    const struct command_def *d = service_type_command(c->t, o->kind);
+    char id[48], bad[WHY_MAX] = "";
+    const char *said = "";
     cmd_id_op(o, id);
-    for (int64_t k = 0; k < o->targets.n; k++) {
+    for (int64_t k = 0; k < o->targets.n && d; k++) {
         int i = ctx_index(c, o->targets.id[k]);
-        const struct pn *p = i >= 0 ? &c->x[i] : NULL;
-        if (p && node_alive(p->n) && !(p->a && p->a->claimed && report_cmd(&p->a->r, id))) {
-            plan_waits(c, "node %lld starts %s", (long long)p->n->id, o->kind);
+        const struct pn *p = i >= 0 && node_alive(c->x[i].n) ? &c->x[i] : NULL;
+        const struct cmd_result *r = p && p->a && p->a->claimed ? report_cmd(&p->a->r, id) : NULL;
+        if (p && (!r || (d->lasts && r->state == CMD_RUNNING))) {
+            plan_waits(c, "node %lld %s %s", (long long)p->n->id, r ? "is at" : "starts", o->kind);
             return;
         }
+        if (!bad[0]) {
+            judge_result(r, d, o->targets.id[k], bad);
+        }
+        said = r && r->text[0] ? r->text : said;
     }
-    plan_finish(c, o, OP_DONE, "");
+    plan_finish(c, o, bad[0] ? OP_FAILED : OP_DONE, bad[0] ? bad : said);
 }
 
 void plan_ops(struct ctx *c)

@@ -69,8 +69,10 @@ struct truth {
 /* ---- users' changes ---- */
 struct change {
     enum facet facet;
-    struct want value;  /* the member of the facet */
-    char kind[16];      /* FACET_CMD */
+    struct want value;               /* the member of the facet */
+    char kind[16];                   /* FACET_CMD: name of a command of the type */
+    char parameters[PARAMETERS_MAX]; /* FACET_CMD */
+    int64_t node;                    /* FACET_CMD, of a command that one node carries out: which; 0 = any */
     int64_t expect_gen; /* the generation the caller saw; 0 = any (then a second operation on the facet is
                                ERR_CONFLICT unless supersede) */
     bool supersede;

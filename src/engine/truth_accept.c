@@ -66,18 +66,51 @@ static int check_state(const struct truth *t, const struct change *c, struct err
     return 0;
 }
 
+/* K7: who carries the command out, of those that are there now. */
+static void choose_targets(const struct truth *t, const struct change *c, const struct command_def *d,
+                           struct id_set *ret)
+{
+    const struct service *s = t->service;
+    const struct node *one = NULL;
+    *ret = d->where == COMMAND_ON_MEMBERS ? s->facts[FACT_MEMBERS].v.ids : (struct id_set){0};
+    for (int i = 0; i < s->n_nodes && d->where != COMMAND_ON_MEMBERS; i++) {
+        const struct node *n = &s->nodes[i];
+        if (n->status != NODE_UP || n->role != d->role || (c->node != 0 && n->id != c->node)) {
+            continue;
+        }
+        bool heard = t->now_ms - n->heard_ms < LOST_AFTER_MS;
+        bool one_heard = one && t->now_ms - one->heard_ms < LOST_AFTER_MS;
+        if (!one || (heard && !one_heard) || (heard == one_heard && n->ord < one->ord)) {
+            one = n;
+        }
+        if (d->where == COMMAND_ON_ALL) {
+            set_add(ret, n->id);
+        }
+    }
+    if (d->where == COMMAND_ON_ONE && one) {
+        set_add(ret, one->id);
+    }
+}
+
 /* K3, as far as the director can know: the agents are the last judges. */
 static int check_cmd(struct truth *t, const struct change *c, struct err *e)
 {
     struct service *s = t->service;
-    if (!s->type->scripts) {
-        return err_set(e, ERR_INVALID, "%s runs no scripts", s->type->title);
+    struct id_set targets;
+    const struct command_def *d = service_type_command(s->type, c->kind);
+    if (!d || d->internal) {
+        return err_set(e, ERR_INVALID, "%s has no command %s", s->type->title, c->kind);
     }
-    if (s->facts[FACT_MEMBERS].v.ids.n == 0 || truth_active(t, FACET_CODE)) {
+    choose_targets(t, c, d, &targets);
+    if (s->type->scripts && (targets.n == 0 || truth_active(t, FACET_CODE))) {
         return err_set(e, ERR_STATE, "wrong state: init is still running on the nodes");
     }
+    if (targets.n == 0) {
+        return err_set_hint(e, ERR_STATE, "wait until one is there", "there is no %s node that could %s",
+                            s->type->roles[d->role].name, d->title);
+    }
     const struct op *o = truth_active(t, FACET_CMD);
-    if (o && !str_eq(c->kind, "interrupt")) {
+    if (o && d->rule != COMMAND_INTERRUPTS) {
         return err_set_hint(e, ERR_CONFLICT, "wait for it, or interrupt it",
                             "operation %lld (%s) is still running", (long long)o->id, o->kind);
     }
@@ -160,11 +193,12 @@ static void supersede(struct truth *t, const struct change *c)
     bool stop = c->facet == FACET_RUN && c->value.run == RUN_STOPPED;
     for (int i = s->n_ops - 1; i >= 0; i--) {
         struct op *o = &s->ops[i];
+        const struct command_def *d = o->facet == FACET_CMD ? service_type_command(s->type, o->kind) : NULL;
         if (stop) {
             truth_end(t, o, OP_CANCELLED, "the service was stopped", false);
         } else if (o->facet == c->facet && c->facet != FACET_CMD) {
             truth_end(t, o, OP_CANCELLED, "superseded", true);
-        } else if (c->facet == FACET_CMD && o->facet == FACET_CMD && str_eq(o->kind, "run")) {
+        } else if (c->facet == FACET_CMD && d && d->rule != COMMAND_INTERRUPTS) {
             truth_end(t, o, OP_CANCELLED, "interrupted", true); /* K4 */
         }
     }
@@ -210,7 +244,8 @@ static struct op *add_op(struct truth *t, const struct change *c)
     o->born_ms = o->progress_ms = t->now_ms;
     if (c->facet == FACET_CMD) {
         (void)str_copy(o->kind, sizeof o->kind, c->kind);
-        o->targets = s->facts[FACT_MEMBERS].v.ids; /* K7 */
+        (void)str_copy(o->parameters, sizeof o->parameters, c->parameters);
+        choose_targets(t, c, service_type_command(s->type, c->kind), &o->targets);
     }
     return o;
 }

@@ -19,10 +19,11 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t overdue_at(const struct op *o)
+static int64_t overdue_at(const struct service *s, const struct op *o)
 {
-    return earlier(o->progress_ms + deadline_ms[o->facet],
-                   o->born_ms + DEADLINE_FACTOR * deadline_ms[o->facet]);
+    const struct command_def *d = o->facet == FACET_CMD ? service_type_command(s->type, o->kind) : NULL;
+    int64_t deadline = d && d->deadline_ms ? d->deadline_ms : deadline_ms[o->facet];
+    return earlier(o->progress_ms + deadline, o->born_ms + DEADLINE_FACTOR * deadline);
 }
 
 static void kill_all(struct truth *t, const char *why)
@@ -55,10 +56,10 @@ static int64_t check_deadlines(struct truth *t)
         } else if (!stop && has_no_manager(t->app)) {
             _cleanup_free_ char *why = str_printf("the manager's node cannot be made: %s", t->app->fail_why);
             truth_end(t, o, OP_FAILED, why, false);
-        } else if (overdue_at(o) <= t->now_ms && !bug(NO_DEADLINE)) {
+        } else if (overdue_at(s, o) <= t->now_ms && !bug(NO_DEADLINE)) {
             truth_end(t, o, OP_FAILED, "deadline: nothing has moved for too long", false);
         } else {
-            next = earlier(next, overdue_at(o));
+            next = earlier(next, overdue_at(s, o));
             next = stop ? earlier(next, o->born_ms + STOP_ALONE_MS + 1) : next;
         }
     }

@@ -1,5 +1,7 @@
 #include "manager/wire.h"
 
+#include <string.h>
+
 static const json_t *version_of(const struct managed *s, int64_t id)
 {
     size_t i;
@@ -54,12 +56,30 @@ static json_t *artifacts(const struct managed *s, const struct doc *d)
     return list;
 }
 
-static json_t *commands(const struct doc *d)
+/* The operation that KIND#OPERATION stands for; NULL: it has ended meanwhile. */
+static const struct op *op_of(const struct managed *s, const char *id)
+{
+    const char *hash = strchr(id, '#');
+    int64_t op = 0;
+    return hash && str_to_int(hash + 1, 1, INT64_MAX, &op) == 0 ? service_op((struct service *)&s->view, op)
+                                                                : NULL;
+}
+
+/* How each is to be done stands in the type's table; with what, in its operation. One whose operation is over is
+ * begun by nobody any more. */
+static json_t *commands(const struct managed *s, const struct doc *d)
 {
     json_t *list = json_array();
     for (int i = 0; i < d->n_cmds; i++) {
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:{}}", "id", d->cmds[i].id, "kind", d->cmds[i].kind, "args"));
+        const struct doc_cmd *x = &d->cmds[i];
+        const struct command_def *def = service_type_command(s->view.type, x->kind);
+        const struct op *o = op_of(s, x->id);
+        if (def && (def->internal || o)) {
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:s, s:s?, s:s, s:b}", "id", x->id, "kind", x->kind,
+                                            "parameters", o ? o->parameters : "", "driver", def->driver,
+                                            "rule", command_rule_to_str(def->rule), "again", def->again));
+        }
     }
     return list;
 }
@@ -100,8 +120,8 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                                                       "op", (json_int_t)d->probe_op);
     *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
                      (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
-                     "roles", roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds", commands(d),
-                     "allow", service_type_allow(&in));
+                     "roles", roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds",
+                     commands(s, d), "allow", service_type_allow(&in));
     return *ret
                ? 0
                : err_set(e, ERR_INTERNAL, "node %lld: a section of its document is no JSON", (long long)node);

@@ -26,6 +26,7 @@
 #ifndef WHY_MAX
 #define WHY_MAX 256
 #endif
+#define PARAMETERS_MAX 512 /* of a command, with the end of the text */
 #define TOKEN_MAX 64
 #define CLOUD_REF_MAX 96
 #define ADDRESS_MAX 64

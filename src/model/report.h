@@ -19,7 +19,8 @@ struct probe_result {
 struct cmd_result {
     char id[48];
     enum cmd_state state;
-    int rc; /* exit code; -1: it was running when the node went down */
+    int rc;             /* exit code; -1: it was running when the node went down */
+    char text[WHY_MAX]; /* what came of it, in a line; "" = nothing to say */
 };
 
 struct report {

@@ -40,12 +40,13 @@ struct op {
     int64_t id;
     enum facet facet;
     enum op_state state;
-    struct want value;            /* only the member of the facet counts */
-    int64_t born_ms, progress_ms; /* the deadline runs on progress */
-    int64_t held_credits;         /* reserved at acceptance, not yet used by nodes */
-    int64_t releases;             /* parts of the hold given back so far; counts ledger rows */
-    char kind[16];                /* FACET_CMD: script */
-    struct id_set targets;        /* FACET_CMD: fixed at acceptance (K7) */
+    struct want value;               /* only the member of the facet counts */
+    int64_t born_ms, progress_ms;    /* the deadline runs on progress */
+    int64_t held_credits;            /* reserved at acceptance, not yet used by nodes */
+    int64_t releases;                /* parts of the hold given back so far; counts ledger rows */
+    char kind[16];                   /* FACET_CMD: name of a command of the type */
+    char parameters[PARAMETERS_MAX]; /* FACET_CMD: as the user gave them */
+    struct id_set targets;           /* FACET_CMD: fixed at acceptance (K7) */
     char why[WHY_MAX];
 };
 

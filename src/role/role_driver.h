@@ -44,6 +44,14 @@ struct role_command {
     int keep;                        /* a descriptor of the agent that the engine inherits; 0 = none */
 };
 
+/* A command that a driver carries out (run_command). */
+struct role_run {
+    const char *id, *kind, *parameters;
+    const char *dir; /* its own empty directory, 0700 root; goes when it has ended */
+    int stop_fd;     /* readable when it shall end early: cancelled, or the agent ends */
+    char text[256];  /* what people should see of its success, in a line; "" = nothing */
+};
+
 struct role_driver {
     const char *name;        /* "haproxy" */
     int stop_signal;         /* asks it to end gracefully */
@@ -77,6 +85,11 @@ struct role_driver {
     int (*metrics)(struct role_engine *r, json_t *out);
     /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
     int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);
+    /* Carries out a command of the type that names this driver (struct command_def), at most once unless that says
+     * `again`: 0, or negative with what people should know in e. It may take as long as it needs: a thread of its
+     * own runs it, beside the engine. r is a copy of the engine as it was at the beginning, without `state`. NULL =
+     * there are none. */
+    int (*run_command)(const struct role_engine *r, struct role_run *x, struct err *e);
     /* The engine does not stay up: gives back what would make clients wait for it (a listening socket), so
      * that they fail over at once. NULL = nothing. */
     void (*release)(struct role_engine *r);

@@ -221,7 +221,7 @@ static int probes_from_json(const json_t *j, struct report *r, struct err *e)
 static int results_from_json(const json_t *j, struct report *r, struct err *e)
 {
     struct result_text {
-        const char *id, *state;
+        const char *id, *state, *text;
         int64_t rc;
     };
     static const struct json_field fields[] = {
@@ -235,6 +235,7 @@ static int results_from_json(const json_t *j, struct report *r, struct err *e)
          .offset = offsetof(struct result_text, state),
          .required = true},
         {.name = "rc", .kind = JSON_F_INT, .offset = offsetof(struct result_text, rc), .min = -1, .max = 255},
+        {.name = "text", .kind = JSON_F_STRING, .offset = offsetof(struct result_text, text)},
         {0},
     };
     if (json_array_size(j) > CMDS_MAX) {
@@ -251,6 +252,7 @@ static int results_from_json(const json_t *j, struct report *r, struct err *e)
         (void)str_copy(c->id, sizeof c->id, t.id);
         c->state = (enum cmd_state)state;
         c->rc = (int)t.rc;
+        (void)str_copy(c->text, sizeof c->text, t.text ? t.text : "");
     }
     return 0;
 }

@@ -5,11 +5,39 @@
 
 #include <string.h>
 
+static const char *const command_rule_table[COMMAND_RULE_MAX] = {
+    [COMMAND_BESIDE] = "beside",
+    [COMMAND_ALONE] = "alone",
+    [COMMAND_EXCLUSIVE] = "exclusive",
+    [COMMAND_INTERRUPTS] = "interrupts",
+};
+STR_TABLE_DEFINE(command_rule, enum command_rule, COMMAND_RULE_MAX);
+
 const struct service_type *service_type_find(const char *name)
 {
     for (size_t i = 0; service_types[i]; i++) {
         if (str_eq(service_types[i]->name, name)) {
             return service_types[i];
+        }
+    }
+    return NULL;
+}
+
+// clang-format off
+const struct command_def script_commands[SCRIPT_COMMANDS] = {
+    {.name = "init", .title = "install the program", .internal = true, .rule = COMMAND_ALONE},
+    {.name = "notify", .title = "tell it that nodes came or left", .internal = true},
+    {.name = "run", .title = "start the program", .rule = COMMAND_EXCLUSIVE},
+    {.name = "interrupt", .title = "stop the program", .rule = COMMAND_INTERRUPTS},
+    {.name = "cleanup", .title = "remove what it left", .rule = COMMAND_EXCLUSIVE},
+};
+// clang-format on
+
+const struct command_def *service_type_command(const struct service_type *t, const char *name)
+{
+    for (int i = 0; i < t->n_commands; i++) {
+        if (str_eq(t->commands[i].name, name)) {
+            return &t->commands[i];
         }
     }
     return NULL;

@@ -44,6 +44,38 @@ struct setting_def {
     int64_t min, max; /* int: value; size: bytes; words: length of the text */
 };
 
+/* What else may go on where a command begins (K3). */
+enum command_rule {
+    COMMAND_BESIDE,     /* anything but what is alone */
+    COMMAND_ALONE,      /* waits until nothing runs, and others wait for it */
+    COMMAND_EXCLUSIVE,  /* is refused while anything runs, or waits if that is alone */
+    COMMAND_INTERRUPTS, /* ends what runs; takes back what has not begun yet (K4) */
+    COMMAND_RULE_MAX
+};
+STR_TABLE_DECLARE(command_rule, enum command_rule);
+
+enum command_where {
+    COMMAND_ON_MEMBERS, /* on all nodes that have been initialised (K5) */
+    COMMAND_ON_ALL,     /* on all nodes of `role` that are up */
+    COMMAND_ON_ONE,     /* on one of them: the one that is asked for, or the first that is heard */
+};
+
+/*
+ * Something that must not happen twice (K rules): an operation of the facet "command" carries it, with parameters.
+ * It is done by KIND.sh of the code version, or by the hook run_command of a role driver (src/role/role_driver.h).
+ */
+struct command_def {
+    const char *name, *title; /* "run", "run the program" */
+    bool internal;            /* the planner's own (init, notify): nobody can ask for it */
+    enum command_where where;
+    int role;           /* a purpose; not for COMMAND_ON_MEMBERS */
+    const char *driver; /* name of the role driver that runs it; NULL = the script KIND.sh */
+    enum command_rule rule;
+    bool again; /* it may be begun again after a crash of the node; else it has ended with -1 */
+    bool lasts; /* the operation ends when it has ended everywhere, with its result; else when it is begun */
+    int64_t deadline_ms; /* of the operation while nothing moves; 0 = DEADLINE_CMD_MS */
+};
+
 /* Everything the section function may look at. */
 struct section_in {
     const struct service *service;
@@ -61,6 +93,8 @@ struct service_type {
     int default_role; /* of `add_nodes` without a role */
     bool code;        /* has code versions */
     bool scripts;     /* code is run by commands: init, run, interrupt, cleanup, notify (K rules) */
+    const struct command_def *commands; /* with scripts: script_commands, more may follow */
+    int n_commands;
     const struct setting_def *settings;
     int n_settings;
     const struct archive_file *default_code; /* "code-default" */
@@ -81,6 +115,12 @@ extern const struct service_type *const service_types[];
 const struct service_type *service_type_find(const char *name);
 int service_type_role(const struct service_type *t, const char *role); /* index or -1 */
 bool service_type_has(const struct service_type *t, int role, unsigned flag);
+
+/* NULL: the type has no such command. */
+const struct command_def *service_type_command(const struct service_type *t, const char *name);
+/* The five of types with scripts: init, notify, run, interrupt, cleanup. */
+#define SCRIPT_COMMANDS 5
+extern const struct command_def script_commands[SCRIPT_COMMANDS];
 
 /* min, max and the type's own grammar. */
 int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX],

@@ -27,6 +27,7 @@ static json_t *op_to_json(const struct op *o, const struct service_type *type)
                           (json_int_t)o->progress_ms, "why", o->why);
     if (o->facet == FACET_CMD) {
         json_object_set_new(j, "kind", json_string(o->kind));
+        json_object_set_new(j, "parameters", json_string(o->parameters));
         json_object_set_new(j, "targets", set_to_json(&o->targets));
     }
     return j;
@@ -133,6 +134,9 @@ static int op_from_json(const json_t *j, const struct service_type *type, struct
     ret->progress_ms = json_int(j, "progress", 0);
     (void)str_copy(ret->why, sizeof ret->why, json_str(j, "why", ""));
     (void)str_copy(ret->kind, sizeof ret->kind, json_str(j, "kind", ""));
+    if (!str_copy(ret->parameters, sizeof ret->parameters, json_str(j, "parameters", ""))) {
+        return err_set(e, ERR_INVALID, "the parameters of operation %lld are too long", (long long)ret->id);
+    }
     const json_t *targets = json_object_get(j, "targets");
     return targets ? set_from_json(targets, &ret->targets, e) : 0;
 }

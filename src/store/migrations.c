@@ -272,9 +272,13 @@ static const char schema_2[] = "CREATE TABLE keys("
                                " UNIQUE(app, body)"
                                ") STRICT;";
 
+/* What a command was given. */
+static const char schema_3[] = "ALTER TABLE ops ADD COLUMN parameters TEXT NOT NULL DEFAULT '';";
+
 const struct migration migrations[] = {
     {.version = 1, .sql = schema_1},
     {.version = 2, .sql = schema_2},
+    {.version = 3, .sql = schema_3},
     {0},
 };
 

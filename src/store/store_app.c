@@ -186,6 +186,7 @@ static int op_load_row(void *arg, sqlite3_stmt *row)
     };
     db_copy(row, 3, op->kind, sizeof(op->kind));
     db_copy(row, 8, op->why, sizeof(op->why));
+    db_copy(row, 10, op->parameters, sizeof(op->parameters));
     if (want_from_json(value, s->type, &op->value) < 0 || !targets ||
         set_from_json(targets, &op->targets, NULL) < 0) {
         return load_bad(l, "operation", op->id);
@@ -263,11 +264,11 @@ static int load_service_parts(struct loading *l)
     int64_t id = l->service->service.id;
     if (load_query(l, db_query(l->db, l->e, fact_load_row, l,
                                "SELECT fact, rev, value FROM facts WHERE service = ?", "i", id)) < 0 ||
-        load_query(l,
-                   db_query(l->db, l->e, op_load_row, l,
-                            "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
-                            " releases FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
-                            "i", id)) < 0) {
+        load_query(
+            l, db_query(l->db, l->e, op_load_row, l,
+                        "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
+                        " releases, parameters FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
+                        "i", id)) < 0) {
         return l->rc;
     }
     return load_query(l, db_query(l->db, l->e, node_load_row, l,
@@ -445,7 +446,7 @@ void op_rows_free(struct op_row *o, size_t n)
 #define OP_COLUMNS                                                                                           \
     "o.id, o.app, o.service, o.facet, o.state, o.kind, o.born_ms, o.progress_ms, o.ended_ms, "               \
     "o.held_credits, o.why,"                                                                                 \
-    " o.call, o.title, o.actor"
+    " o.call, o.title, o.actor, o.parameters"
 
 static void op_read(struct op_row *o, sqlite3_stmt *row)
 {
@@ -468,6 +469,7 @@ static void op_read(struct op_row *o, sqlite3_stmt *row)
     };
     db_copy(row, 5, o->op.kind, sizeof(o->op.kind));
     db_copy(row, 10, o->op.why, sizeof(o->op.why));
+    db_copy(row, 14, o->op.parameters, sizeof(o->op.parameters));
 }
 
 static int op_one_row(void *arg, sqlite3_stmt *row)

@@ -68,13 +68,13 @@ static int save_op(struct store *s, const struct truth_save *t, const struct op 
         store_writer(s), e,
         "INSERT INTO ops(id, app, service, facet, state, value, kind, targets, born_ms, progress_ms, "
         "ended_ms,"
-        " held_credits, releases, why, call, title, actor)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+        " held_credits, releases, why, call, title, actor, parameters)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
         " ON CONFLICT(id) DO UPDATE SET state = ?5, targets = ?8, progress_ms = ?10, ended_ms = ?11,"
         " held_credits = ?12, releases = ?13, why = ?14",
-        "iiissjsjiiiiissss", op->id, v->app, v->id, facet_to_str(op->facet), op_state_to_str(op->state),
+        "iiissjsjiiiiisssss", op->id, v->app, v->id, facet_to_str(op->facet), op_state_to_str(op->state),
         value, op->kind, targets, op->born_ms, op->progress_ms, ended, op->held_credits, op->releases,
-        op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "");
+        op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "", op->parameters);
 }
 
 /* Copies keep their padding; where they should not, a row is written once more, which does no harm. */

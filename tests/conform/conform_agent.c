@@ -321,19 +321,25 @@ static json_t *with_commands(json_t *d, json_t *commands)
     return d;
 }
 
+static json_t *command(const char *id, const char *kind, const char *rule)
+{
+    return json_pack("{s:s, s:s, s:s, s:n, s:s, s:b}", "id", id, "kind", kind, "parameters", "", "driver",
+                     "rule", rule, "again", 0);
+}
+
 static void test_commands(void **state)
 {
     struct agent_world *w = *state;
-    json_t *init = json_pack("[{s:s, s:s, s:{}}]", "id", "init:1", "kind", "init", "args");
+    json_t *init = json_pack("[o]", command("init:1", "init", "alone"));
     agent_world_give(w, with_commands(document(5, 4, both(), json_pack("[o]", version_one(w))), init));
     WAIT_FOR(command_is(w, "init:1", "STOPPED", 3));
     assert_int_equal(begun(w, "script-init.log"), 1);
     /* the same again, and one that lasts */
     json_t *more =
-        json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "init:1", "kind", "init", "id", "run#1", "kind", "run");
+        json_pack("[o, o]", command("init:1", "init", "alone"), command("run#1", "run", "exclusive"));
     agent_world_give(w, with_commands(document(5, 5, both(), json_pack("[o]", version_one(w))), more));
     WAIT_FOR(command_is(w, "run#1", "RUNNING", -1));
-    json_t *second = json_pack("[{s:s, s:s}]", "id", "run#2", "kind", "run");
+    json_t *second = json_pack("[o]", command("run#2", "run", "exclusive"));
     agent_world_give(w, with_commands(document(5, 6, both(), json_pack("[o]", version_one(w))), second));
     WAIT_FOR(command_is(w, "run#2", "REFUSED", -1));
     assert_int_equal(begun(w, "script-init.log"), 1);
@@ -342,11 +348,11 @@ static void test_commands(void **state)
     agent_world_start(w);
     WAIT_FOR(command_is(w, "run#1", "STOPPED", -1));
     json_t *again =
-        json_pack("[{s:s, s:s}, {s:s, s:s}]", "id", "run#1", "kind", "run", "id", "run#3", "kind", "run");
+        json_pack("[o, o]", command("run#1", "run", "exclusive"), command("run#3", "run", "exclusive"));
     agent_world_give(w, with_commands(document(5, 7, both(), json_pack("[o]", version_one(w))), again));
     WAIT_FOR(command_is(w, "run#3", "RUNNING", -1));
     assert_int_equal(begun(w, "script-run.log"), 2);
-    json_t *stop = json_pack("[{s:s, s:s}]", "id", "interrupt#4", "kind", "interrupt");
+    json_t *stop = json_pack("[o]", command("interrupt#4", "interrupt", "interrupts"));
     agent_world_give(w, with_commands(document(5, 8, both(), json_pack("[o]", version_one(w))), stop));
     WAIT_FOR(command_is(w, "run#3", "STOPPED", 128 + SIGTERM));
 }

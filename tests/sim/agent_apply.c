@@ -239,6 +239,10 @@ static void end_cmd(struct world *w, struct event *e)
         int64_t version = 0;
         bool init = str_starts(x->id, "init:") && str_to_int(x->id + 5, 0, INT64_MAX, &version) == 0;
         c->rc = init && (w->bad_versions[v->svc] >> (version % 64) & 1);
+        const struct command_def *d = service_type_command(w->db.s[v->svc].type, x->kind);
+        if (d && d->lasts) {
+            c->rc = rnd(w, 4) == 0;
+        }
     }
     agent_run_cmds(w, v, &v->applied);
     agent_poke(w, v);
@@ -271,8 +275,8 @@ static void note_started(struct world *w, const struct vm *v, const char *id)
 static void start_cmd(struct world *w, struct vm *v, const struct doc_cmd *d)
 {
     struct cmd_result *c = journal_add(v, d->id);
-    bool exclusive = str_eq(d->kind, "run") || str_eq(d->kind, "cleanup");
-    if (exclusive && runs(v, "")) {
+    const struct command_def *def = service_type_command(w->db.s[v->svc].type, d->kind);
+    if (def->rule == COMMAND_EXCLUSIVE && runs(v, "")) {
         c->state = CMD_REFUSED; /* K3 */
         return;
     }
@@ -281,10 +285,10 @@ static void start_cmd(struct world *w, struct vm *v, const struct doc_cmd *d)
     struct ending x = {{0}, {0}};
     (void)str_copy(x.id, sizeof x.id, d->id);
     (void)str_copy(x.kind, sizeof x.kind, d->kind);
-    int64_t ms =
-        str_eq(d->kind, "run") ? between(w, 5 * SECOND, 300 * SECOND) : between(w, SECOND, 6 * SECOND);
+    int64_t ms = str_eq(d->kind, "run") || def->lasts ? between(w, 5 * SECOND, 300 * SECOND)
+                                                      : between(w, SECOND, 6 * SECOND);
     at(w, ms, end_cmd, v->id, v->gen)->p = xmemdup(&x, sizeof x);
-    for (int i = 0; i < v->n_cmds && str_eq(d->kind, "interrupt"); i++) { /* K4 */
+    for (int i = 0; i < v->n_cmds && def->rule == COMMAND_INTERRUPTS; i++) { /* K4 */
         if (v->cmds[i].state == CMD_RUNNING && str_starts(v->cmds[i].id, "run#")) {
             v->cmds[i].state = CMD_STOPPED;
             v->cmds[i].rc = 143;

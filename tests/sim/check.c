@@ -320,8 +320,10 @@ static void check_ops(struct world *w, int k)
     const struct service *s = &w->db.s[k];
     for (int i = 0; i < s->n_ops; i++) {
         const struct op *o = &s->ops[i];
+        const struct command_def *d = o->facet == FACET_CMD ? service_type_command(s->type, o->kind) : NULL;
+        int64_t most = d && d->deadline_ms ? d->deadline_ms : deadline[o->facet];
         int64_t idle = w->now - o->progress_ms, age = w->now - o->born_ms;
-        bool over = idle > deadline[o->facet] + 150 * SECOND || age > 3 * deadline[o->facet] + 150 * SECOND;
+        bool over = idle > most + 150 * SECOND || age > 3 * most + 150 * SECOND;
         if (over && !w->dir_down && w->now - w->dir_up_ms > 60 * SECOND) {
             bad(w, "I6 operation %lld does not end", (long long)o->id);
         }

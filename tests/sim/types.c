@@ -12,8 +12,16 @@ static const struct role_def quorum_roles[] = {
     {.name = "balancer", .title = "balancer", .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_ENTRY, .max = 4, .with = -1,
      .port = 3307},
 };
+/* Work that a driver does on one node, and the operation with it: its result counts. */
+static const struct command_def quorum_commands[] = {
+    {.name = "load", .title = "load data", .where = COMMAND_ON_ONE, .role = 0, .driver = "none",
+     .rule = COMMAND_EXCLUSIVE, .lasts = true, .deadline_ms = 1200 * SECOND},
+    {.name = "check", .title = "check data", .where = COMMAND_ON_ALL, .role = 0, .driver = "none",
+     .rule = COMMAND_EXCLUSIVE, .lasts = true},
+};
 const struct service_type type_quorum = {
-    .name = "quorum", .title = "Quorum", .roles = quorum_roles, .n_roles = 2, .host = 0, .default_role = 0};
+    .name = "quorum", .title = "Quorum", .roles = quorum_roles, .n_roles = 2, .host = 0, .default_role = 0,
+    .commands = quorum_commands, .n_commands = 2};
 
 /* A file system: one master, holders whose data has to move away before they go. */
 static const struct role_def drain_roles[] = {
@@ -32,7 +40,8 @@ static const struct role_def script_roles[] = {
     {.name = "node", .title = "node", .flags = ROLE_PURPOSE, .max = 6, .with = -1},
 };
 const struct service_type type_script = {.name = "script", .title = "Script", .roles = script_roles, .n_roles = 2,
-                                         .host = 0, .default_role = 1, .code = true, .scripts = true};
+                                         .host = 0, .default_role = 1, .code = true, .scripts = true,
+                                         .commands = script_commands, .n_commands = SCRIPT_COMMANDS};
 // clang-format on
 
 const struct service_type *sim_type(const char *name)

@@ -108,9 +108,13 @@ int user_cancel(struct world *w, int svc, enum facet f)
 
 static void command(struct world *w, int svc)
 {
-    static const char *const kinds[] = {"run", "run", "interrupt", "cleanup"};
+    const struct service_type *t = w->db.s[svc].type;
     struct change c = {.facet = FACET_CMD};
-    (void)str_copy(c.kind, sizeof c.kind, kinds[rnd(w, 4)]);
+    if (t->n_commands > 0) {
+        const struct command_def *d = &t->commands[rnd(w, t->n_commands)];
+        bool run = d->internal && t->scripts; /* nobody may ask for init; most people run their program */
+        (void)str_copy(c.kind, sizeof c.kind, run ? "run" : d->name);
+    }
     (void)user_accept(w, svc, &c, NULL);
 }
 

@@ -53,12 +53,12 @@ static void test_once(void **state)
     assert_int_equal(journal_begin(j, "init:1", "init", CMD_RUNNING, &e), ERR_EXISTS);
     err_done(&e);
     assert_int_equal(journal_state(j, "init:1", &rc), CMD_RUNNING);
-    assert_int_equal(journal_end(j, "init:1", 3, &e), 0);
+    assert_int_equal(journal_end(j, "init:1", 3, "no such file", &e), 0);
     assert_int_equal(journal_state(j, "init:1", &rc), CMD_STOPPED);
     assert_int_equal(rc, 3);
     assert_int_equal(journal_begin(j, "init:1", "init", CMD_RUNNING, &e), ERR_EXISTS);
     err_done(&e);
-    assert_int_equal(journal_end(j, "other", 0, &e), ERR_NOT_FOUND);
+    assert_int_equal(journal_end(j, "other", 0, NULL, &e), ERR_NOT_FOUND);
     err_done(&e);
     journal_close(j);
 }
@@ -92,13 +92,60 @@ static void test_report_and_room(void **state)
     for (int i = 0; i < JOURNAL_MAX + 10; i++) {
         snprintf(id, sizeof(id), "c#%d", i);
         assert_int_equal(journal_begin(j, id, "notify", CMD_RUNNING, &e), 0);
-        assert_int_equal(journal_end(j, id, 0, &e), 0);
+        assert_int_equal(journal_end(j, id, 0, NULL, &e), 0);
     }
     assert_int_equal(journal_state(j, "lasting", &rc), CMD_RUNNING); /* what runs is never forgotten */
     assert_int_equal(journal_state(j, "c#0", &rc), CMD_NONE);
-    _cleanup_json_ json_t *list = journal_report(j);
+    _cleanup_json_ json_t *list = journal_report(j, NULL);
     assert_int_equal(json_array_size(list), CMDS_MAX);
-    assert_string_equal(json_str(json_array_get(list, CMDS_MAX - 1), "id", ""), id);
+    assert_string_equal(json_str(json_array_get(list, 0), "id", ""), id);
+    /* what the document asks for is told, however old it is */
+    _cleanup_json_ json_t *asked = json_pack("[{s:s}]", "id", "lasting");
+    _cleanup_json_ json_t *both = journal_report(j, asked);
+    assert_int_equal(json_array_size(both), CMDS_MAX);
+    assert_string_equal(json_str(json_array_get(both, 0), "id", ""), "lasting");
+    assert_string_equal(json_str(json_array_get(both, 1), "id", ""), id);
+    journal_close(j);
+}
+
+/* The document asks for init as long as its version is current: it is forgotten last. */
+static void test_init_stays(void **state)
+{
+    struct journal *j = open_journal(*state);
+    struct err e = {0};
+    int rc = 0;
+    char id[48];
+    assert_int_equal(journal_begin(j, "init:7", "init", CMD_RUNNING, &e), 0);
+    assert_int_equal(journal_end(j, "init:7", 0, NULL, &e), 0);
+    for (int i = 0; i < 2 * JOURNAL_MAX; i++) {
+        snprintf(id, sizeof(id), "run#%d", i);
+        assert_int_equal(journal_begin(j, id, "run", CMD_REFUSED, &e), 0);
+    }
+    assert_int_equal(journal_state(j, "init:7", &rc), CMD_STOPPED);
+    journal_close(j);
+}
+
+/* A command that may be begun again is as if it had never begun, if the node went down meanwhile; its result counts
+ * else. */
+static void test_again(void **state)
+{
+    struct journal *j = open_journal(*state);
+    struct err e = {0};
+    int rc = 0;
+    assert_int_equal(journal_begin(j, "load#1", "load", CMD_RUNNING, &e), 0);
+    assert_int_equal(journal_allow_again(j, "load#1", &e), 0);
+    assert_int_equal(journal_begin(j, "load#2", "load", CMD_RUNNING, &e), 0);
+    assert_int_equal(journal_allow_again(j, "load#2", &e), 0);
+    assert_int_equal(journal_end(j, "load#2", 1, "no such table", &e), 0);
+    assert_int_equal(journal_allow_again(j, "load#3", &e), ERR_NOT_FOUND);
+    err_done(&e);
+    journal_close(j);
+    j = open_journal(*state);
+    assert_int_equal(journal_state(j, "load#1", &rc), CMD_NONE);
+    assert_int_equal(journal_state(j, "load#2", &rc), CMD_STOPPED);
+    assert_int_equal(rc, 1);
+    _cleanup_json_ json_t *list = journal_report(j, NULL);
+    assert_string_equal(json_str(json_array_get(list, 0), "text", ""), "no such table");
     journal_close(j);
 }
 
@@ -134,6 +181,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_crash, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_report_and_room, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_init_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_not_durable, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
     };

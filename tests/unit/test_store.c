@@ -149,7 +149,15 @@ static void fill_service(struct store *s, struct service *v)
     v->create_after_ms = 1234;
     v->replaced[1].since_ms = 55;
     v->replaced[1].n = 2;
-    v->n_ops = 1;
+    v->n_ops = 2;
+    v->ops[1] = (struct op){.id = 501,
+                            .facet = FACET_CMD,
+                            .state = OP_ACTIVE,
+                            .value = v->want,
+                            .born_ms = 10,
+                            .progress_ms = 11,
+                            .kind = "run",
+                            .parameters = "--size 3 \"a b\""};
     v->ops[0] = (struct op){.id = 500,
                             .facet = FACET_COUNTS,
                             .state = OP_ACTIVE,
@@ -197,6 +205,7 @@ static void test_round_trip(void **state)
     assert_memory_equal(&l->app.app, &a.app, sizeof(a.app));
     assert_memory_equal(&l->service.service.want, &after->want, sizeof(after->want));
     assert_memory_equal(&l->service.service.ops[0], &after->ops[0], sizeof(after->ops[0]));
+    assert_memory_equal(&l->service.service.ops[1], &after->ops[1], sizeof(after->ops[1]));
     assert_memory_equal(&l->service.service.nodes[0], &after->nodes[0], sizeof(after->nodes[0]));
     assert_memory_equal(l->service.service.facts, after->facts, sizeof(after->facts));
     assert_memory_equal(&l->service.service, after, sizeof(*after));

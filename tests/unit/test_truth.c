@@ -310,6 +310,104 @@ static void test_no_manager(void **state)
     assert_int_equal(w->app.launch_after_ms, w->now);
 }
 
+/* ---- commands ---- */
+
+// clang-format off
+static const struct role_def data_roles[] = {
+    {.name = "data", .title = "data", .flags = ROLE_PURPOSE, .min = 1, .start = 1, .max = 4, .with = -1},
+    {.name = "relay", .title = "relay", .flags = ROLE_PURPOSE, .max = 4, .with = -1},
+};
+static const struct command_def data_commands[] = {
+    {.name = "load", .title = "load data", .where = COMMAND_ON_ONE, .role = 0, .driver = "data",
+     .rule = COMMAND_EXCLUSIVE, .lasts = true, .deadline_ms = 7200 * SECOND},
+    {.name = "check", .title = "check data", .where = COMMAND_ON_ALL, .role = 0, .driver = "data"},
+    {.name = "halt", .title = "stop what runs", .where = COMMAND_ON_ALL, .role = 0, .driver = "data",
+     .rule = COMMAND_INTERRUPTS},
+    {.name = "own", .title = "the planner's", .internal = true, .where = COMMAND_ON_ALL, .role = 0, .driver = "data"},
+};
+static const struct service_type data_type = {
+    .name = "data", .title = "Data", .roles = data_roles, .n_roles = 2, .commands = data_commands, .n_commands = 4};
+// clang-format on
+
+static void add_node(struct world *w, int64_t id, int role, enum node_status status, int64_t heard_ms)
+{
+    w->service.nodes[w->service.n_nodes++] =
+        (struct node){.id = id, .ord = id, .role = role, .status = status, .heard_ms = heard_ms};
+}
+
+static int ask(struct world *w, const char *kind, int64_t node, int64_t *ret_op)
+{
+    struct truth t = truth_of(w);
+    struct change c = {.facet = FACET_CMD, .node = node};
+    struct err e = {0};
+    (void)str_copy(c.kind, sizeof c.kind, kind);
+    (void)str_copy(c.parameters, sizeof c.parameters, "--all \"two words\"");
+    int r = truth_accept(&t, &c, ret_op, &e);
+    err_done(&e);
+    return r;
+}
+
+/* K3, K7: who may ask for what, and who carries it out. */
+static void test_commands(void **state)
+{
+    struct world *w = *state;
+    int64_t op = 0, other = 0;
+    w->service.type = &data_type;
+    w->service.want.run = w->service.good.run = RUN_RUNNING;
+    w->service.state = SERVICE_RUNNING;
+    w->service.started_once = w->service.converged = true;
+    assert_int_equal(ask(w, "load", 0, &op), ERR_STATE); /* nobody could do it */
+    add_node(w, 1, 0, NODE_DYING, w->now);
+    add_node(w, 2, 0, NODE_UP, w->now - LOST_AFTER_MS);
+    add_node(w, 3, 1, NODE_UP, w->now);
+    add_node(w, 4, 0, NODE_UP, w->now);
+    add_node(w, 5, 0, NODE_UP, w->now);
+    assert_int_equal(ask(w, "own", 0, &op), ERR_INVALID);
+    assert_int_equal(ask(w, "run", 0, &op), ERR_INVALID);
+    assert_int_equal(ask(w, "load", 3, &op), ERR_STATE); /* of another role */
+    assert_int_equal(ask(w, "load", 0, &op), 0);
+    const struct op *o = service_op(&w->service, op);
+    assert_int_equal(o->targets.n, 1);
+    assert_int_equal(o->targets.id[0], 4); /* the first that is heard */
+    assert_string_equal(o->parameters, "--all \"two words\"");
+
+    assert_int_equal(ask(w, "check", 0, &other), ERR_CONFLICT);
+    assert_int_equal(ask(w, "halt", 0, &other), 0); /* K4 */
+    assert_null(service_op(&w->service, op));
+    assert_int_equal(service_op(&w->service, other)->targets.n, 3);
+    struct truth t = truth_of(w);
+    assert_int_equal(truth_cancel(&t, other, "", NULL), 0);
+
+    assert_int_equal(ask(w, "load", 5, &op), 0);
+    assert_int_equal(service_op(&w->service, op)->targets.id[0], 5); /* the one that was asked for */
+    /* its own deadline */
+    w->now += DEADLINE_CMD_MS + SECOND;
+    struct cloud_tasks tasks;
+    t = truth_of(w);
+    (void)truth_tick(&t, &tasks);
+    assert_non_null(service_op(&w->service, op));
+}
+
+/* A command travels with its parameters. */
+static void test_parameters_in_json(void **state)
+{
+    struct world *w = *state;
+    struct service *back = xcalloc(1, sizeof *back);
+    struct err e = {0};
+    w->service.ops[w->service.n_ops++] = (struct op){
+        .id = 9, .facet = FACET_CMD, .kind = "run", .parameters = "a \"b\" \\ c", .value = w->service.want};
+    _cleanup_json_ json_t *j = service_to_json(&w->service);
+    assert_int_equal(service_from_json(j, back, &e), 0);
+    assert_string_equal(service_op(back, 9)->parameters, "a \"b\" \\ c");
+    char *longer = xcalloc(1, PARAMETERS_MAX + 1);
+    memset(longer, 'x', PARAMETERS_MAX);
+    json_object_set_new(json_array_get(json_object_get(j, "ops"), 0), "parameters", json_string(longer));
+    assert_int_equal(service_from_json(j, back, &e), ERR_INVALID); /* never a part of it */
+    err_done(&e);
+    free(longer);
+    free(back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +421,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replacements_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_never_starts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_manager_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_commands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parameters_in_json, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
