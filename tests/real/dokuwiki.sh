@@ -2,7 +2,7 @@
 # An application that nobody here wrote: DokuWiki, from the files of Debian's packages.
 new_user writer 100 >/dev/null || give_up "a user"
 mkdir -p "$T/doku"
-check "DokuWiki is packed from Debian's packages" "$here/pack-dokuwiki" "$T/doku" "$T/dokuwiki.tar.gz" || exit 1
+check "DokuWiki is packed from Debian's packages" "$top/examples/dokuwiki/pack" "$T/doku" "$T/dokuwiki.tar.gz" || exit 1
 check "a service is created" cps service create php wiki || exit 1
 check "and started" cps service start wiki || exit 1
 version=$(upload wiki dokuwiki)
