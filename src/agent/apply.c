@@ -16,6 +16,7 @@ struct part {
     bool fresh, drain;
     enum role_change change;
     json_t *old; /* its section before this document; owned */
+    const json_t *old_env;
 };
 struct parts {
     int n;
@@ -93,7 +94,7 @@ static void sort(struct parts *x)
     }
 }
 
-static int prepare(struct agent *a, int64_t service, struct part *p, struct err *e)
+static int prepare(struct agent *a, int64_t service, const json_t *env, struct part *p, struct err *e)
 {
     if (!p->engine) {
         const struct engine_place place = {.run_root = a->run_root,
@@ -112,6 +113,8 @@ static int prepare(struct agent *a, int64_t service, struct part *p, struct err 
         }
     }
     p->old = json_incref((json_t *)engine_section(p->engine));
+    p->old_env = json_object_get(a->applied, "env");
+    engine_environment(p->engine, env);
     return engine_configure(p->engine, p->section, &p->change, e);
 }
 
@@ -124,7 +127,12 @@ static void take_back(struct parts *x, int prepared)
         enum role_change change;
         if (p->fresh) {
             engine_free(p->engine, 1000);
-        } else if (i < prepared && p->old && engine_configure(p->engine, p->old, &change, NULL) == 0) {
+            continue;
+        }
+        if (i < prepared) {
+            engine_environment(p->engine, p->old_env);
+        }
+        if (i < prepared && p->old && engine_configure(p->engine, p->old, &change, NULL) == 0) {
             (void)!engine_switch(p->engine, p->old, change, NULL);
         }
     }
@@ -178,10 +186,11 @@ static int switch_all(struct parts *x, struct err *e)
     return 0;
 }
 
-static int prepare_all(struct agent *a, int64_t service, struct parts *x, bool *ret_own, struct err *e)
+static int prepare_all(struct agent *a, const json_t *document, struct parts *x, bool *ret_own, struct err *e)
 {
+    int64_t service = json_int(document, "service", 0);
     for (int i = 0; i < x->n; i++) {
-        int r = prepare(a, service, &x->p[i], e);
+        int r = prepare(a, service, json_object_get(document, "env"), &x->p[i], e);
         if (r < 0) {
             *ret_own = !(e->message && str_starts(e->message, "settings"));
             take_back(x, i + 1);
@@ -208,7 +217,7 @@ int apply_document(struct agent *a, const json_t *document, bool *ret_own, struc
     int r = stage_document(a, document, e);
     r = r < 0 ? r : collect(a, document, &x, e);
     sort(&x);
-    r = r < 0 ? r : prepare_all(a, service, &x, ret_own, e);
+    r = r < 0 ? r : prepare_all(a, document, &x, ret_own, e);
     if (r < 0) {
         return r;
     }

@@ -90,10 +90,30 @@ static void wake(struct engine *g)
     (void)eventfd_write(g->wake, 1);
 }
 
+void engine_environment(struct engine *g, const json_t *env)
+{
+    pthread_mutex_lock(&g->lock);
+    json_t *old = g->env;
+    g->env = json_incref((json_t *)env);
+    g->r.env = g->env;
+    json_decref(old);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* The environment that a process got stays as it was when the process started. */
+static bool has_old_environment(const struct engine *g)
+{
+    bool both_empty = json_object_size(g->env) == 0 && json_object_size(g->started_env) == 0;
+    return g->r.driver->user_code && g->r.pid && !both_empty && !json_equal(g->env, g->started_env);
+}
+
 int engine_configure(struct engine *g, const json_t *section, enum role_change *ret, struct err *e)
 {
     pthread_mutex_lock(&g->lock);
     int rc = g->r.driver->configure(&g->r, section, ret, e);
+    if (rc >= 0 && has_old_environment(g)) {
+        *ret = CHANGE_RESTART;
+    }
     pthread_mutex_unlock(&g->lock);
     return rc;
 }
@@ -235,6 +255,8 @@ void engine_free(struct engine *g, int timeout_ms)
         g->r.driver->forget(&g->r);
     }
     json_decref(g->r.section);
+    json_decref(g->env);
+    json_decref(g->started_env);
     json_decref(g->metrics);
     close(g->wake);
     pthread_mutex_destroy(&g->lock);

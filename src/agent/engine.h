@@ -40,6 +40,8 @@ struct engine *engine_new(const struct engine_place *place, const char *name,
 const char *engine_name(const struct engine *g);
 const struct role_driver *engine_driver(const struct engine *g);
 
+/* The environment of the service, for what is configured and started from now on; NULL = none. */
+void engine_environment(struct engine *g, const json_t *env);
 /* <= 15 s. */
 int engine_configure(struct engine *g, const json_t *section, enum role_change *ret,
                      struct err *e) WARN_UNUSED;

@@ -24,8 +24,9 @@ struct retired {
 struct engine {
     pthread_mutex_t lock; /* the driver, the process and everything down to `snapshot` */
     struct role_engine r;
-    int pid_fd;  /* of r.pid, -1 */
-    bool wanted; /* to be running */
+    json_t *env, *started_env; /* of the service: as it is to be (r.env); of the newest process */
+    int pid_fd;                /* of r.pid, -1 */
+    bool wanted;               /* to be running */
     int n_retired;
     struct retired retired[ENGINE_RETIRED_MAX];
     int64_t started_ms, next_start_ms, backoff_ms;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "agent/engine_internal.h"
+#include "agent/environ.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/proc.h"
@@ -50,10 +51,14 @@ int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct e
     if (rc < 0) {
         return rc;
     }
-    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                               "LANG=C.UTF-8", c.env, NULL};
-    struct proc_spec spec = {
-        .argv = c.argv, .env = env, .dir = "/", .in = -1, .new_group = true, .keep = c.keep};
+    const char *const more[] = {c.env, NULL};
+    _cleanup_(environ_freep) char **env = environ_new(g->r.driver->user_code ? g->env : NULL, more);
+    struct proc_spec spec = {.argv = c.argv,
+                             .env = (const char *const *)env,
+                             .dir = "/",
+                             .in = -1,
+                             .new_group = true,
+                             .keep = c.keep};
     if (c.user && geteuid() == 0 && (rc = find_user(c.user, &spec.uid, &spec.gid, e)) < 0) {
         return rc;
     }
@@ -72,6 +77,8 @@ int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct e
         return rc;
     }
     *ret_fd = (int)syscall(SYS_pidfd_open, *ret_pid, 0);
+    json_decref(g->started_env);
+    g->started_env = json_incref(g->env);
     return 0;
 }
 

@@ -593,6 +593,46 @@ const struct call calls[] = {
             ARG_EXPECT_GEN, ARG_SUPERSEDE,
         },
     },
+    /* ---- environment ---- */
+    {
+        .id = "env.list", .method = "GET", .path = "/v1/services/{service}/environment", .who = WHO_OWNER,
+        .noun = "env", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "variable", .list = "variables",
+        .summary = "List the environment variables of a service",
+        .example = "conpaas env list shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "env.set", .method = "PATCH", .path = "/v1/services/{service}/environment", .who = WHO_OWNER,
+        .noun = "env", .verb = "set", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Set environment variables of a service",
+        .detail = "The service's own code finds them in its environment, in PHP by getenv() and\n"
+                  "$_ENV. What is not named stays. They belong to the settings: one node takes\n"
+                  "them up first, and a change that fails is undone.",
+        .example = "conpaas env set shop COLOUR=red MOTTO=\"open all day\"",
+        .params = {
+            ARG_SERVICE,
+            {.name = "variables", .in = IN_BODY, .kind = PARAM_VARIABLES, .required = true, .positional = true,
+             .help = "NAME=VALUE, several"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    {
+        .id = "env.unset", .method = "POST", .path = "/v1/services/{service}/environment/unset", .who = WHO_OWNER,
+        .noun = "env", .verb = "unset", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Take environment variables of a service away",
+        .example = "conpaas env unset shop COLOUR MOTTO",
+        .params = {
+            ARG_SERVICE,
+            {.name = "names", .in = IN_BODY, .kind = PARAM_VARIABLE_NAMES, .required = true, .positional = true,
+             .help = "NAME, several"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
     /* ---- logs and history ---- */
     {
         .id = "log.show", .method = "GET", .path = "/v1/services/{service}/log", .who = WHO_OWNER,

@@ -67,20 +67,22 @@ STR_TABLE_DECLARE(param_in, enum param_in);
 
 enum param_kind {
     PARAM_UNSET,
-    PARAM_ID,       /* integer above 0; `thing` says of what. Everything in a path is one */
-    PARAM_INT,      /* in [min, max] */
-    PARAM_BOOL,     /* true, false; in a query and on the command line also yes no on off 1 0 */
-    PARAM_TEXT,     /* one line, min to max bytes of printable UTF-8 */
-    PARAM_LINES,    /* like PARAM_TEXT, but any number of lines */
-    PARAM_SECRET,   /* min to max bytes, never logged, shown or put on a command line */
-    PARAM_USERNAME, /* name_check_user */
-    PARAM_NAME,     /* name_check_thing: applications, services, tokens */
-    PARAM_WORD_ID,  /* name_check_id: clouds, service types, roles */
-    PARAM_EMAIL,    /* name_check_email */
-    PARAM_FILE,     /* name_check_file: a file name without directory */
-    PARAM_CHOICE,   /* one of `words` */
-    PARAM_COUNTS,   /* object: role or "count" (the default role) -> 1..64 */
-    PARAM_SETTINGS, /* object: 1..32 members, text, integers or booleans; checked by the service type */
+    PARAM_ID,             /* integer above 0; `thing` says of what. Everything in a path is one */
+    PARAM_INT,            /* in [min, max] */
+    PARAM_BOOL,           /* true, false; in a query and on the command line also yes no on off 1 0 */
+    PARAM_TEXT,           /* one line, min to max bytes of printable UTF-8 */
+    PARAM_LINES,          /* like PARAM_TEXT, but any number of lines */
+    PARAM_SECRET,         /* min to max bytes, never logged, shown or put on a command line */
+    PARAM_USERNAME,       /* name_check_user */
+    PARAM_NAME,           /* name_check_thing: applications, services, tokens */
+    PARAM_WORD_ID,        /* name_check_id: clouds, service types, roles */
+    PARAM_EMAIL,          /* name_check_email */
+    PARAM_FILE,           /* name_check_file: a file name without directory */
+    PARAM_CHOICE,         /* one of `words` */
+    PARAM_COUNTS,         /* object: role or "count" (the default role) -> 1..64 */
+    PARAM_SETTINGS,       /* object: 1..32 members, text, integers or booleans; checked by the service type */
+    PARAM_VARIABLES,      /* object: environment variable -> text of any lines, 1..64 */
+    PARAM_VARIABLE_NAMES, /* array of their names, 1..64 */
     PARAM_KIND_MAX
 };
 STR_TABLE_DECLARE(param_kind, enum param_kind);

@@ -51,6 +51,8 @@ static const char *const param_kind_table[PARAM_KIND_MAX] = {
     [PARAM_CHOICE] = "choice",
     [PARAM_COUNTS] = "counts",
     [PARAM_SETTINGS] = "settings",
+    [PARAM_VARIABLES] = "variables",
+    [PARAM_VARIABLE_NAMES] = "names of variables",
 };
 STR_TABLE_DEFINE(param_kind, enum param_kind, PARAM_KIND_MAX);
 static const char *const answer_kind_table[ANSWER_MAX] = {

@@ -153,6 +153,44 @@ static int check_settings(const struct call_param *p, const json_t *v, struct er
     return 0;
 }
 
+static int check_variables(const struct call_param *p, const json_t *v, struct err *e)
+{
+    if (!json_is_object(v) || json_object_size(v) == 0 || json_object_size(v) > VARIABLES_MAX) {
+        return err_set_hint(e, ERR_INVALID, "for example {\"COLOUR\": \"red\"}",
+                            "\"%s\" must be an object of 1 to %d variables", p->name, VARIABLES_MAX);
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)v, name, value)
+    {
+        const struct call_param one = {.name = name, .kind = PARAM_LINES, .max = VARIABLE_TEXT_MAX};
+        int r = name_check_variable(name, e);
+        r = r < 0 ? err_wrap(e, r, "\"%s\"", p->name) : check_text_kind(&one, value, e);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int check_variable_names(const struct call_param *p, const json_t *v, struct err *e)
+{
+    if (!json_is_array(v) || json_array_size(v) == 0 || json_array_size(v) > VARIABLES_MAX) {
+        return err_set_hint(e, ERR_INVALID, "for example [\"COLOUR\"]",
+                            "\"%s\" must be an array of 1 to %d names", p->name, VARIABLES_MAX);
+    }
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)v, i, name)
+    {
+        if (!json_is_string(name) || strlen(json_string_value(name)) != json_string_length(name) ||
+            json_string_length(name) > NAME_MAX_LEN) {
+            return err_set(e, ERR_INVALID, "\"%s\" must be an array of names", p->name);
+        }
+    }
+    return 0;
+}
+
 int call_param_check(const struct call_param *p, const json_t *v, struct err *e)
 {
     switch (p->kind) {
@@ -166,6 +204,10 @@ int call_param_check(const struct call_param *p, const json_t *v, struct err *e)
         return check_counts(p, v, e);
     case PARAM_SETTINGS:
         return check_settings(p, v, e);
+    case PARAM_VARIABLES:
+        return check_variables(p, v, e);
+    case PARAM_VARIABLE_NAMES:
+        return check_variable_names(p, v, e);
     default:
         return check_text_kind(p, v, e);
     }
@@ -201,7 +243,10 @@ int call_param_parse(const struct call_param *p, const char *text, json_t **ret,
         break;
     case PARAM_COUNTS:
     case PARAM_SETTINGS:
+    case PARAM_VARIABLES:
         return err_set(e, ERR_INVALID, "\"%s\" must be an object", p->name);
+    case PARAM_VARIABLE_NAMES:
+        return err_set(e, ERR_INVALID, "\"%s\" must be an array", p->name);
     default:
         v = str_is_utf8(text) ? json_string(text) : NULL;
         if (!v) {

@@ -240,7 +240,7 @@ static const struct call_param *find_option(const struct call *c, const char *na
 {
     for (const struct call_param *p = c->params; p->name; p++) {
         _cleanup_free_ char *option = args_option(p->name);
-        bool secret = p->kind == PARAM_SECRET, object = p->kind == PARAM_COUNTS || p->kind == PARAM_SETTINGS;
+        bool secret = p->kind == PARAM_SECRET, object = p->kind == PARAM_COUNTS || args_takes_many(p);
         if (!p->program_only && !secret && !object && strlen(option) == len &&
             strncmp(option, name, len) == 0) {
             return p;
@@ -284,11 +284,32 @@ static int take_count(const struct call_param *p, const char *role, const char *
     return 0;
 }
 
+bool args_takes_many(const struct call_param *p)
+{
+    return p->kind == PARAM_SETTINGS || p->kind == PARAM_VARIABLES || p->kind == PARAM_VARIABLE_NAMES;
+}
+
+/* One of several names. */
+static int take_name(const struct call_param *p, const char *word, struct command *ret, struct err *e)
+{
+    json_t *names = json_object_get(ret->args, p->name), *name = json_string(word);
+    if (!name) {
+        return fail_usage(ret->call, e, "\"%s\" is not valid UTF-8", p->name);
+    }
+    if (!names) {
+        names = json_array();
+        json_object_set_new(ret->args, p->name, names);
+    }
+    json_array_append_new(names, name);
+    return 0;
+}
+
 static int take_setting(const struct call_param *p, const char *word, struct command *ret, struct err *e)
 {
     const char *eq = strchr(word, '=');
     if (!eq || eq == word) {
-        return fail_usage(ret->call, e, "\"%.60s\" is no KEY=VALUE", word);
+        return fail_usage(ret->call, e, "\"%.60s\" is no %s=VALUE", word,
+                          p->kind == PARAM_SETTINGS ? "KEY" : "NAME");
     }
     json_t *settings = json_object_get(ret->args, p->name);
     if (!settings) {
@@ -348,7 +369,7 @@ static int take_option(struct command *ret, char *const *words, int *i, struct e
 static const struct call_param *next_position(const struct command *c)
 {
     for (const struct call_param *p = c->call->params; p->name; p++) {
-        if (by_position(p) && (p->kind == PARAM_SETTINGS || !json_object_get(c->typed, p->name))) {
+        if (by_position(p) && (args_takes_many(p) || !json_object_get(c->typed, p->name))) {
             return p;
         }
     }
@@ -361,14 +382,18 @@ static int take_word(struct command *ret, const char *word, struct err *e)
     if (!p) {
         return fail_usage(ret->call, e, "there is one argument too many: \"%.60s\"", word);
     }
-    return p->kind == PARAM_SETTINGS ? take_setting(p, word, ret, e) : set_typed(ret, p, word, e);
+    if (p->kind == PARAM_VARIABLE_NAMES) {
+        return take_name(p, word, ret, e);
+    }
+    return args_takes_many(p) ? take_setting(p, word, ret, e) : set_typed(ret, p, word, e);
 }
 
 static int check_missing(const struct command *c, struct err *e)
 {
     for (const struct call_param *p = c->call->params; p->name; p++) {
+        const json_t *many = json_object_get(c->args, p->name);
         bool there =
-            json_object_get(c->typed, p->name) || json_object_size(json_object_get(c->args, p->name)) > 0;
+            json_object_get(c->typed, p->name) || json_object_size(many) > 0 || json_array_size(many) > 0;
         if (!p->required || there || p->kind == PARAM_SECRET) {
             continue;
         }

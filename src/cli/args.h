@@ -28,5 +28,7 @@ int args_resolve(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
 /* Error with advice unless there is such a noun and, unless NULL, such a verb of it. */
 int args_check_command(const char *noun, const char *verb, struct err *e) WARN_UNUSED;
 const char *args_noun(const char *word);
+/* Several words, each another one: KEY=VALUE, or names. */
+bool args_takes_many(const struct call_param *p);
 /* The option as it is typed: "first_name" -> "--first-name"; caller frees. */
 char *args_option(const char *name);

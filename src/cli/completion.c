@@ -109,6 +109,30 @@ static void add_members(struct cli *cli, const struct command *c, const char *ca
     }
 }
 
+static void add_variables(struct cli *cli, const struct command *c, const char *after, const char *prefix,
+                          struct buf *out)
+{
+    const char *service = json_str(c->typed, "service", NULL);
+    int64_t id = 0;
+    if (!service || resolve(cli, THING_SERVICE, service, 0, &id, NULL) < 0) {
+        return;
+    }
+    _cleanup_json_ json_t *args = json_pack("{s:I}", "service", (json_int_t)id);
+    _cleanup_json_ json_t *list = NULL;
+    size_t i;
+    json_t *v;
+    if (cli_list(cli, "env.list", args, &list, NULL) < 0) {
+        return;
+    }
+    json_array_foreach(list, i, v)
+    {
+        _cleanup_free_ char *text = str_printf("%s%s", json_str(v, "name", ""), after);
+        if (str_eq(json_str(v, "origin", ""), "user")) {
+            add(out, text, prefix);
+        }
+    }
+}
+
 static void add_list(const json_t *list, const char *prefix, struct buf *out)
 {
     size_t i;
@@ -150,6 +174,8 @@ static void add_values(struct cli *cli, const struct command *c, const struct ca
         buf_adds(out, ":file\n");
     } else if (p->kind == PARAM_SETTINGS) {
         add_members(cli, c, "config.show", "settings", "", "=", prefix, out);
+    } else if (p->kind == PARAM_VARIABLES || p->kind == PARAM_VARIABLE_NAMES) {
+        add_variables(cli, c, p->kind == PARAM_VARIABLES ? "=" : "", prefix, out);
     } else if (str_eq(c->call->id, "log.show") && str_eq(p->name, "name")) {
         add_logs(cli, c, prefix, out);
     } else if (str_eq(p->name, "cloud")) {
@@ -215,7 +241,7 @@ static void add_arguments(struct cli *cli, const struct call *call, char *const 
         }
         if (next->name) {
             json_object_set_new(c.typed, next->name, json_string(words[i]));
-            next += next->kind != PARAM_SETTINGS;
+            next += !args_takes_many(next);
         }
     }
     while (next->name && !(next->in == IN_PATH || next->positional)) {

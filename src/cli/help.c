@@ -11,6 +11,7 @@ const struct help_noun_row help_nouns[] = {
     {"node", "nodes: what a service runs on, more and fewer of them"},
     {"code", "code versions: upload, enable, roll back"},
     {"config", "settings of a service"},
+    {"env", "environment variables of a service"},
     {"log", "logs of services and nodes"},
     {"history", "what happened to a service"},
     {"events", "what happens in an application, live"},
@@ -37,6 +38,12 @@ char *help_placeholder(const struct call_param *p)
 {
     if (p->kind == PARAM_SETTINGS) {
         return xstrdup("KEY=VALUE ...");
+    }
+    if (p->kind == PARAM_VARIABLES) {
+        return xstrdup("NAME=VALUE ...");
+    }
+    if (p->kind == PARAM_VARIABLE_NAMES) {
+        return xstrdup("NAME ...");
     }
     if (p->kind == PARAM_FILE && p->positional) {
         return xstrdup("FILE");

@@ -175,6 +175,16 @@ const struct print_view print_views[] = {
     },
     {.object = "change", .quiet = "operation", .print = show_change},
     {.object = "config", .quiet = "code_name", .print = show_config},
+    {
+        .object = "variable",
+        .quiet = "name",
+        .none = "There are no variables: conpaas env set SERVICE NAME=VALUE",
+        .columns = {
+            {{.title = "NAME"}, "name", FORMAT_TEXT},
+            {{"VALUE", .shrink = 12}, "value", FORMAT_TEXT},
+            {{.title = "FROM"}, "origin", FORMAT_TEXT},
+        },
+    },
     {.object = "log", .quiet = "text", .print = show_log},
     {.object = "history", .quiet = "text", .print = show_history},
     {.object = "cloud", .quiet = "name", .print = show_clouds},

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "director/api.h"
 #include "director/artifact.h"
+#include "director/revision.h"
 
 #define MB (1024 * 1024LL)
 
@@ -198,27 +199,19 @@ static int config_show(struct api_call *c, struct err *e)
                                "code_name", object_text(code.name), "settings", values));
 }
 
-/* The revision that says these values: the present one when nothing differs, else a new one. */
+/* The revision that says these values. */
 static int revision_of(struct api_call *c, struct txn *x, int64_t *ret, struct err *e)
 {
-    struct store *store = c->d->store;
-    const struct service *v = &x->service;
-    _cleanup_json_ json_t *base = NULL;
-    _cleanup_json_ json_t *values = NULL;
-    int64_t last = 0;
-    int rc = store_settings(store, v->id, v->want.settings, &base, e);
-    if (rc < 0 ||
-        (rc = service_type_settings(v->type, base, json_object_get(c->args, "settings"), &values, e)) < 0 ||
-        (rc = store_settings_last(store, v->id, &last, e)) < 0) {
+    _cleanup_revision_ struct revision r = {0};
+    json_t *values = NULL;
+    int rc = revision_load(c->d, &x->service, &r, e);
+    if (rc < 0 || (rc = service_type_settings(x->service.type, r.settings,
+                                              json_object_get(c->args, "settings"), &values, e)) < 0) {
         return rc;
     }
-    if (json_equal(base, values)) {
-        *ret = v->want.settings;
-        return 0;
-    }
-    *ret = last + 1;
-    x->wrote = true;
-    return store_settings_add(store, v->id, *ret, values, x->now_ms, e);
+    json_decref(r.settings);
+    r.settings = values;
+    return revision_save(x, &r, ret, e);
 }
 
 static int config_set(struct api_call *c, struct err *e)

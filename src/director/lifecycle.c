@@ -90,8 +90,13 @@ static int add_settings(struct director *d, const struct service *v, int64_t now
 {
     _cleanup_json_ json_t *none = json_object();
     _cleanup_json_ json_t *values = NULL;
+    _cleanup_revision_ struct revision first = revision_new();
     int rc = service_type_settings(v->type, NULL, none, &values, e);
-    return rc < 0 ? rc : store_settings_add(d->store, v->id, v->want.settings, values, now_ms, e);
+    if (rc < 0) {
+        return rc;
+    }
+    json_object_update(first.settings, values);
+    return store_revision_add(d->store, v->id, v->want.settings, &first, now_ms, e);
 }
 
 static int add_default_code(struct director *d, const struct service *v, const struct artifact *a,

@@ -27,13 +27,30 @@ static int add_versions(struct director *d, json_t *o, int64_t service, struct e
     return 0;
 }
 
-static bool needs_revision(const struct service *v, int64_t rev, int64_t last)
+/* Nodes may be told to take it up, or to go back to it. */
+static bool in_use(const struct service *v, int64_t rev)
 {
-    bool needed = rev > last - SETTINGS_KEPT || rev == v->want.settings || rev == v->good.settings;
+    bool used = rev == v->want.settings || rev == v->good.settings;
     for (int i = 0; i < v->n_ops; i++) {
-        needed = needed || (v->ops[i].facet == FACET_SETTINGS && v->ops[i].value.settings == rev);
+        used = used || (v->ops[i].facet == FACET_SETTINGS && v->ops[i].value.settings == rev);
     }
-    return needed;
+    return used;
+}
+
+/* Of one that no node takes up any more the settings are enough: documents that take roles away name it. */
+static int add_revision(struct director *d, json_t *list, const struct service *v, int64_t rev, struct err *e)
+{
+    _cleanup_revision_ struct revision r = {0};
+    int rc = store_revision(d->store, v->id, rev, &r, e);
+    if (rc < 0) {
+        return rc;
+    }
+    json_t *o = json_pack("{s:I, s:O}", "rev", (json_int_t)rev, "values", r.settings);
+    if (in_use(v, rev)) {
+        json_object_set(o, "env", r.env);
+    }
+    json_array_append_new(list, o);
+    return 0;
 }
 
 static int add_settings(struct director *d, json_t *o, const struct service *v, struct err *e)
@@ -42,13 +59,8 @@ static int add_settings(struct director *d, json_t *o, const struct service *v, 
     int rc = store_settings_last(d->store, v->id, &last, e);
     json_t *list = json_array();
     for (int64_t rev = 1; rc >= 0 && rev <= last; rev++) {
-        json_t *values = NULL;
-        if (!needs_revision(v, rev, last)) {
-            continue;
-        }
-        rc = store_settings(d->store, v->id, rev, &values, e);
-        if (rc >= 0) {
-            json_array_append_new(list, json_pack("{s:I, s:o}", "rev", (json_int_t)rev, "values", values));
+        if (rev > last - SETTINGS_KEPT || in_use(v, rev)) {
+            rc = add_revision(d, list, v, rev, e);
         }
     }
     json_object_set_new(o, "settings", list);

@@ -15,14 +15,15 @@ static const json_t *version_of(const struct managed *s, int64_t id)
     return NULL;
 }
 
-static const json_t *settings_of(const struct managed *s, int64_t rev)
+/* What the settings facet owns, in this revision. */
+static const json_t *revision_of(const struct managed *s, int64_t rev)
 {
     size_t i;
     json_t *v;
     json_array_foreach(s->settings, i, v)
     {
         if (json_int(v, "rev", -1) == rev) {
-            return json_object_get(v, "values");
+            return v;
         }
     }
     return NULL;
@@ -36,7 +37,7 @@ bool wire_ready(const struct managed *s, const struct doc *d, struct err *e)
             return false;
         }
     }
-    if (d->settings != 0 && !settings_of(s, d->settings)) {
+    if (d->settings != 0 && !revision_of(s, d->settings)) {
         err_set(e, ERR_NOT_FOUND, "the view lacks settings revision %lld", (long long)d->settings);
         return false;
     }
@@ -99,11 +100,20 @@ static json_t *roles(const struct section_in *in)
     return all;
 }
 
+/* What the processes of the service's own code and its scripts find in their environment. */
+static json_t *environment(const json_t *revision)
+{
+    json_t *env = json_object();
+    json_object_update(env, json_object_get(revision, "env"));
+    return env;
+}
+
 int wire_document(const struct managed *s, int64_t node, const struct doc *d, int64_t epoch, int64_t seq,
                   json_t **ret, struct err *e)
 {
     _cleanup_json_ json_t *values = NULL;
-    int r = service_type_settings(s->view.type, NULL, settings_of(s, d->settings), &values, e);
+    const json_t *revision = revision_of(s, d->settings);
+    int r = service_type_settings(s->view.type, NULL, json_object_get(revision, "values"), &values, e);
     if (r < 0) {
         return r;
     }
@@ -122,6 +132,9 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                      (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
                      "roles", roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds",
                      commands(s, d), "allow", service_type_allow(&in));
+    if (*ret && d->roles != 0) {
+        json_object_set_new(*ret, "env", environment(revision));
+    }
     return *ret
                ? 0
                : err_set(e, ERR_INTERNAL, "node %lld: a section of its document is no JSON", (long long)node);

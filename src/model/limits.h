@@ -22,6 +22,10 @@
 #define SERVICES_MAX 16     /* services of one application */
 #define MANAGER_NODES_MAX 8 /* the manager's node, and those being replaced */
 
+#define VARIABLES_MAX 64         /* environment variables of one service, secrets counted too */
+#define VARIABLE_TEXT_MAX 8192   /* bytes of one */
+#define VARIABLES_TEXT_MAX 32768 /* of all of a service */
+
 #define NAME_MAX_LEN 64
 #ifndef WHY_MAX
 #define WHY_MAX 256

@@ -145,3 +145,47 @@ int name_check_text(const char *s, size_t max, struct err *e)
     }
     return 0;
 }
+
+/* A '*' at the end stands for anything. */
+static const char *const reserved_variables[] = {
+    "PATH",       "LD_*",
+    "HOME",       "USER",
+    "LOGNAME",    "SHELL",
+    "PWD",        "IFS",
+    "ENV",        "BASH_*",
+    "GLIBC_*",    "MALLOC_*",
+    "GCONV_PATH", "FPM_*",
+    "PHPRC",      "PHP_INI_SCAN_DIR",
+    "PHP_VALUE",  "PHP_ADMIN_VALUE",
+    "CATALINA_*", "JAVA_HOME",
+    "CONPAAS_*",  "MY_IP",
+    "MY_ROLE",    "MASTER_IP",
+};
+
+static bool is_reserved(const char *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reserved_variables); i++) {
+        const char *r = reserved_variables[i];
+        size_t n = strlen(r);
+        if (r[n - 1] == '*' ? strncmp(s, r, n - 1) == 0 : str_eq(s, r)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int name_check_variable(const char *s, struct err *e)
+{
+    static const char hint[] = "1 to 64 letters, digits and '_', not beginning with a digit";
+    size_t n = s ? strlen(s) : 0;
+    bool ok = n >= 1 && n <= 64 && !is_digit(s[0]);
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = is_alnum(s[i]) || s[i] == '_';
+    }
+    if (!ok) {
+        return err_set_hint(e, ERR_INVALID, hint, "not the name of a variable: \"%.80s\"", s ? s : "");
+    }
+    return is_reserved(s) ? err_set_hint(e, ERR_INVALID, "choose another name",
+                                         "the variable %s is set by the platform", s)
+                          : 0;
+}

@@ -14,6 +14,9 @@ int name_check_thing(const char *s, struct err *e) WARN_UNUSED;
 int name_check_id(const char *s, struct err *e) WARN_UNUSED;
 /* Something@something, at most 254 bytes, no spaces, control characters or quotes; compared in lower case. */
 int name_check_email(const char *s, struct err *e) WARN_UNUSED;
+/* An environment variable that users may set: a letter or '_', then letters, digits, '_', at most 64; none that says
+ * how programs are found, loaded and started, and none that the platform sets itself. */
+int name_check_variable(const char *s, struct err *e) WARN_UNUSED;
 /* A file name without directory: 1-255 bytes, printable UTF-8, no '/', not "." or "..". */
 int name_check_file(const char *s, struct err *e) WARN_UNUSED;
 /* Free text of one line (description, affiliation): at most max bytes of printable UTF-8, may be empty. */

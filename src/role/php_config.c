@@ -135,7 +135,7 @@ static const char php_ini_fixed[] =
     "engine = On\n"
     "expose_php = Off\n"
     "output_buffering = 4096\n"
-    "variables_order = \"GPCS\"\n"
+    "variables_order = \"EGPCS\"\n"
     "request_order = \"GP\"\n"
     "default_charset = \"UTF-8\"\n"
     "cgi.fix_pathinfo = 1\n" /* PHP_SELF; the proxy names only scripts that exist, limit_extensions does the
@@ -213,7 +213,7 @@ static void php_probe_pool(const struct role_engine *r, int64_t generation, stru
              "pm.max_children = 2\n"
              "pm.max_requests = 1\n"
              "request_terminate_timeout = 30s\n"
-             "clear_env = yes\n"
+             "clear_env = no\n"
              "security.limit_extensions = .php\n"
              "php_admin_flag[allow_url_fopen] = off\n"
              "php_admin_flag[allow_url_include] = off\n"
@@ -254,7 +254,7 @@ int php_config_fpm(const struct role_engine *r, const struct php_want *w, int64_
         "slowlog = %s/%s-slow.log\n"
         "access.log = %s/%s-access.log\n"
         "access.format = \"%%R %%u %%{%%Y-%%m-%%dT%%H:%%M:%%S%%z}t \\\"%%m %%r%%Q%%q\\\" %%s %%{milliseconds}d ms %%{kilobytes}M kB\"\n"
-        "clear_env = yes\n"
+        "clear_env = no\n"
         "catch_workers_output = no\n"
         "security.limit_extensions = .php\n"
         /* a script may not take these back with ini_set() */

@@ -104,6 +104,19 @@ static int fpm_write(struct role_engine *r, const struct php_want *w, const char
     return rc;
 }
 
+/* Scripts see the environment of the process: another one is another process, with sockets of its own. */
+static void fpm_add_environment(const struct role_engine *r, struct buf *plain)
+{
+    if (json_object_size(r->env) == 0) {
+        return;
+    }
+    char *text = json_canonical(r->env), hash[SHA256_HEX];
+    sha256_hex(text, strlen(text), hash);
+    buf_addf(plain, "; environment %s\n", hash);
+    mem_wipe(text, strlen(text));
+    free(text);
+}
+
 static int fpm_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
 {
     struct php_want w;
@@ -117,6 +130,7 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
         return rc;
     }
     buf_adds(&plain, ini.data);
+    fpm_add_environment(r, &plain);
     int limit_ms = (int)w.request_timeout_s * 1000;
     r->longest_ms =
         limit_ms > r->longest_ms ? limit_ms : r->longest_ms; /* the old process has its own limit */
@@ -371,6 +385,7 @@ const struct role_driver role_php_fpm = {
     .stop_signal = SIGQUIT,
     .stop_timeout_ms = 125000,
     .logs = fpm_logs,
+    .user_code = true,
     .overlap = true,
     .configure = fpm_configure,
     .command = fpm_command,

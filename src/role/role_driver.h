@@ -22,6 +22,7 @@ struct role_engine {
     char data_dir[256]; /* /var/lib/conpaas/data/NAME, exists, 0755 root: survives restarts of the node */
     pid_t pid;          /* main process, 0 = not running */
     json_t *section;    /* applied one, NULL before the first */
+    const json_t *env;  /* environment of the service, {NAME: TEXT}, as it is to be; NULL = none */
     void *state;        /* the driver's own, freed by `forget` */
     int longest_ms;     /* that a request may take, as configured; 0 = what stop_timeout_ms says */
 };
@@ -58,6 +59,9 @@ struct role_driver {
     int stop_timeout_ms;     /* then SIGKILL */
     const char *const *logs; /* its files below log_dir: what follows the engine's name, NULL-terminated */
     int reopen_signal;       /* makes it reopen its logs after rotation; 0 = copy-truncate */
+    bool
+        user_code; /* runs the service's own code: its process gets the environment of the service, and is started
+                       anew when that changes */
     bool overlap; /* a restart starts the new process beside the old one (they share `keep`), and sends
                      the old one stop_signal only when check() finds the new one healthy */
 

@@ -275,10 +275,28 @@ static const char schema_2[] = "CREATE TABLE keys("
 /* What a command was given. */
 static const char schema_3[] = "ALTER TABLE ops ADD COLUMN parameters TEXT NOT NULL DEFAULT '';";
 
+/* A revision of the settings is everything that the facet owns: environment, secrets, startup script, references too.
+ * Its secrets are ids of sealed values: {NAME: ID}; `own` those that the type has for itself. */
+static const char schema_4[] = "ALTER TABLE settings ADD COLUMN env TEXT NOT NULL DEFAULT '{}';"
+                               "ALTER TABLE settings ADD COLUMN secrets TEXT NOT NULL DEFAULT '{}';"
+                               "ALTER TABLE settings ADD COLUMN own TEXT NOT NULL DEFAULT '{}';"
+                               "ALTER TABLE settings ADD COLUMN startup TEXT NOT NULL DEFAULT '';"
+                               "ALTER TABLE settings ADD COLUMN links TEXT NOT NULL DEFAULT '[]';"
+                               "CREATE TABLE sealed("
+                               " id INTEGER PRIMARY KEY,"
+                               " service INTEGER NOT NULL REFERENCES services(id) ON DELETE CASCADE,"
+                               " name TEXT NOT NULL,"
+                               " key_id TEXT NOT NULL,"
+                               " value TEXT NOT NULL,"
+                               " created_ms INTEGER NOT NULL"
+                               ") STRICT;"
+                               "CREATE INDEX sealed_service ON sealed(service);";
+
 const struct migration migrations[] = {
     {.version = 1, .sql = schema_1},
     {.version = 2, .sql = schema_2},
     {.version = 3, .sql = schema_3},
+    {.version = 4, .sql = schema_4},
     {0},
 };
 

@@ -252,9 +252,30 @@ int store_artifact_known(struct store *s, const char *sha256, struct err *e) WAR
 int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha256), void *arg,
                            struct err *e) WARN_UNUSED;
 
-int store_settings_add(struct store *s, int64_t service, int64_t rev, const json_t *values, int64_t now_ms,
-                       struct err *e) WARN_UNUSED;
+/* One revision of what the settings facet owns: all that nodes take up together (S rules). A change of any of it is a
+ * new revision. */
+struct revision {
+    json_t *settings; /* {KEY: VALUE} of the type's schema */
+    json_t *env;      /* {NAME: TEXT}: environment variables */
+    json_t *secrets;  /* {NAME: ID of a sealed value}: environment variables that are never shown */
+    json_t *own;      /* the same: the type's own secrets */
+    json_t *links;    /* [{"name", "service", "port"}]: the services it refers to */
+    char *startup;    /* text of the startup script; "" = none */
+};
+void revision_done(struct revision *r);
+#define _cleanup_revision_ _cleanup_(revision_done)
+/* Everything empty. */
+struct revision revision_new(void);
+/* Deep enough to change the copy. */
+struct revision revision_copy(const struct revision *r);
+bool revision_equal(const struct revision *a, const struct revision *b);
+/* In a transaction. */
+int store_revision_add(struct store *s, int64_t service, int64_t rev, const struct revision *r,
+                       int64_t now_ms, struct err *e) WARN_UNUSED;
 /* Caller owns *ret. */
+int store_revision(struct store *s, int64_t service, int64_t rev, struct revision *ret,
+                   struct err *e) WARN_UNUSED;
+/* Its settings alone. Caller owns *ret. */
 int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, struct err *e) WARN_UNUSED;
 int store_settings_last(struct store *s, int64_t service, int64_t *ret_rev, struct err *e) WARN_UNUSED;
 int store_secret_add(struct store *s, int64_t service, const char *name, const char *value,

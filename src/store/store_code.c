@@ -170,48 +170,7 @@ int store_artifact_known(struct store *s, const char *sha256, struct err *e)
     return rc;
 }
 
-/* ---- settings and secrets ---- */
-
-int store_settings_add(struct store *s, int64_t service, int64_t rev, const json_t *values, int64_t now_ms,
-                       struct err *e)
-{
-    int rc =
-        db_exec(store_writer(s), e, "INSERT INTO settings(service, rev, vals, created_ms) VALUES(?, ?, ?, ?)",
-                "iiji", service, rev, values, now_ms);
-    return rc < 0 ? rc : 0;
-}
-
-static int json_row(void *arg, sqlite3_stmt *row)
-{
-    *(json_t **)arg = db_json(row, 0);
-    return 1;
-}
-
-int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, struct err *e)
-{
-    json_t *values = NULL;
-    struct db *db = store_read(s);
-    int rc = db_query(db, e, json_row, &values, "SELECT vals FROM settings WHERE service = ? AND rev = ?",
-                      "ii", service, rev);
-    store_read_end(s, db);
-    if (rc < 0) {
-        return rc;
-    }
-    if (!values) {
-        return err_set(e, ERR_NOT_FOUND, "no settings of revision %lld", (long long)rev);
-    }
-    *ret = values;
-    return 0;
-}
-
-int store_settings_last(struct store *s, int64_t service, int64_t *ret_rev, struct err *e)
-{
-    struct db *db = store_read(s);
-    int rc =
-        db_int(db, e, ret_rev, "SELECT coalesce(max(rev), 0) FROM settings WHERE service = ?", "i", service);
-    store_read_end(s, db);
-    return rc < 0 ? rc : 0;
-}
+/* ---- secrets ---- */
 
 int store_secret_add(struct store *s, int64_t service, const char *name, const char *value, struct err *e)
 {

@@ -23,6 +23,7 @@
 #include "agent/engine.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "role/fcgi.h"
 #include "role_http.h"
 
 #define SERVICE 7
@@ -506,6 +507,61 @@ static void test_bad_settings(void **state)
     assert_int_equal(apply(w, FPM_A), CHANGE_NONE);
 }
 
+/* What a script of php-fpm A finds in a variable. */
+static char *ask_environment(struct world *w, const char *name)
+{
+    put(w, 1, "env.php",
+        "<?php $n = $_SERVER['WHICH']; $v = getenv($n);"
+        "echo $v === false ? 'none' : ($v === ($_ENV[$n] ?? '') ? $v : 'differs');");
+    _cleanup_free_ char *script = str_printf("%s/%d/1/env.php", w->place.code_root, SERVICE);
+    const struct fcgi_param params[] = {{"REQUEST_METHOD", "GET"},
+                                        {"SCRIPT_NAME", "/env.php"},
+                                        {"SCRIPT_FILENAME", script},
+                                        {"REQUEST_URI", "/env.php"},
+                                        {"QUERY_STRING", ""},
+                                        {"SERVER_PROTOCOL", "HTTP/1.1"},
+                                        {"CONTENT_LENGTH", "0"},
+                                        {"WHICH", name},
+                                        {NULL, NULL}};
+    struct local_addr where = {.address = "127.0.0.1", .port = w->port[FPM_A]};
+    struct fcgi_answer a = {0};
+    struct err e = {0};
+    if (fcgi_get(&where, params, 8192, 10000, &a, &e) < 0) {
+        fail_msg("%s", e.message);
+    }
+    char *text = xstrdup(a.body.data ? a.body.data : "");
+    fcgi_answer_done(&a);
+    return text;
+}
+
+/* Scripts find the environment of the service, any text of it, in getenv() and $_ENV; another environment is another
+ * process, the same one is none. */
+static void test_environment(void **state)
+{
+    struct world *w = *state;
+    static const char awkward[] = "a \"b\" $HOME `id` \\ 'c'\n;[www]\nuser = root \xc3\xa9";
+    _cleanup_json_ json_t *env = json_pack("{s:s, s:s}", "COLOUR", "red", "MOTTO", awkward);
+    _cleanup_json_ json_t *other = json_pack("{s:s}", "COLOUR", "blue");
+    pid_t pid = status_of(w, FPM_A).pid;
+    engine_environment(w->engine[FPM_A], env);
+    assert_int_equal(apply(w, FPM_A), CHANGE_RESTART);
+    WAIT_FOR(status_of(w, FPM_A).pid != pid && status_of(w, FPM_A).health == HEALTH_OK);
+    pid_t second = status_of(w, FPM_A).pid;
+    _cleanup_free_ char *seen = ask_environment(w, "MOTTO");
+    assert_string_equal(seen, awkward);
+    _cleanup_json_ json_t *same = json_deep_copy(env);
+    engine_environment(w->engine[FPM_A], same);
+    assert_int_equal(apply(w, FPM_A), CHANGE_NONE);
+    assert_int_equal(status_of(w, FPM_A).pid, second);
+    engine_environment(w->engine[FPM_A], other);
+    assert_int_equal(apply(w, FPM_A), CHANGE_RESTART);
+    _cleanup_free_ char *gone = ask_environment(w, "MOTTO"), *blue = ask_environment(w, "COLOUR");
+    assert_string_equal(gone, "none");
+    assert_string_equal(blue, "blue");
+    engine_environment(w->engine[FPM_A], NULL);
+    (void)apply(w, FPM_A);
+}
+
 /* A second php-fpm that does not come up is as if it had never been: the first one goes on and is asked. */
 static void test_failed_overlap(void **state)
 {
@@ -711,13 +767,21 @@ static int role_tests(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routing),      cmocka_unit_test(test_web_alone),
-        cmocka_unit_test(test_versions),     cmocka_unit_test(test_servers),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_killed_fpm),   cmocka_unit_test(test_killed_web),
-        cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_failed_overlap),
-        cmocka_unit_test(test_probe),        cmocka_unit_test(test_probe_leaves_nothing),
-        cmocka_unit_test(test_sessions),     cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_routing),
+        cmocka_unit_test(test_web_alone),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_servers),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_killed_fpm),
+        cmocka_unit_test(test_killed_web),
+        cmocka_unit_test(test_bad_settings),
+        cmocka_unit_test(test_failed_overlap),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_probe_leaves_nothing),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_drain),
         cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests(tests, start_all, stop_all);

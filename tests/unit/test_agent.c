@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/environ.h"
 #include "agent/trim.h"
 #include "base/fs.h"
 #include "model/text.h"
@@ -341,10 +342,32 @@ static void test_rotation(void **state)
     assert_int_equal(fs_remove_tree(root, &e), 0);
 }
 
+/* Each name once: what the caller adds, then the service's variables, then what is always there. */
+static void test_environ(void **state)
+{
+    const char *const more[] = {"FPM_SOCKETS=1", "MY_IP=10.0.0.1", NULL};
+    _cleanup_json_ json_t *env = json_pack("{s:s, s:s, s:s, s:s, s:i}", "LANG", "de_DE.UTF-8", "MY_IP", "lie",
+                                           "PATH", "/tmp", "MOTTO", "a=b\nc", "N", 1);
+    _cleanup_(environ_freep) char **all = environ_new(env, more);
+    static const char *const wanted[] = {"FPM_SOCKETS=1", "MY_IP=10.0.0.1", "LANG=de_DE.UTF-8",
+                                         "MOTTO=a=b\nc"};
+    size_t n = 0;
+    for (; all[n]; n++) {
+        if (n < ARRAY_LEN(wanted)) {
+            assert_string_equal(all[n], wanted[n]);
+        }
+    }
+    assert_int_equal(n, ARRAY_LEN(wanted) + 1);
+    assert_true(str_starts(all[n - 1], "PATH=/usr/local/sbin:"));
+    _cleanup_(environ_freep) char **plain = environ_new(NULL, NULL);
+    assert_true(str_starts(plain[0], "PATH=") && str_eq(plain[1], "LANG=C.UTF-8") && !plain[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_environ),
         cmocka_unit_test_setup_teardown(test_calls, start_server, stop_server),
         cmocka_unit_test_setup_teardown(test_to_file, start_server, stop_server),
         cmocka_unit_test_setup_teardown(test_trust, start_server, stop_server),

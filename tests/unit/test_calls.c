@@ -225,6 +225,10 @@ static json_t *sample(const struct call_param *p)
         return json_pack("{s:i,s:i}", "web", 1, "backend", 2);
     case PARAM_SETTINGS:
         return json_pack("{s:s,s:i}", "memory_limit", "256M", "max_execution_time", 60);
+    case PARAM_VARIABLES:
+        return json_pack("{s:s,s:s}", "COLOUR", "red", "_Motto2", "a \"b\"\n$c = d");
+    case PARAM_VARIABLE_NAMES:
+        return json_pack("[s,s]", "COLOUR", "_Motto2");
     default:
         fail();
         return NULL;
@@ -397,6 +401,21 @@ static void test_bodies(void **state)
         {"config.set", "{\"settings\": {\"memory_limit\": \"256M\"}}", NULL},
         {"config.set", "{\"settings\": {\"memory_limit\": [1]}}", "memory_limit"},
         {"config.set", "{\"settings\": {}}", "settings"},
+        {"env.set", "{\"variables\": {\"COLOUR\": \"a \\\"b\\\"\\n$c\", \"_x9\": \"\"}}", NULL},
+        {"env.set", "{\"variables\": {}}", "variables"},
+        {"env.set", "{\"variables\": [\"COLOUR\"]}", "variables"},
+        {"env.set", "{\"variables\": {\"COLOUR\": 3}}", "COLOUR"},
+        {"env.set", "{\"variables\": {\"COLOUR\": \"a\\u001bb\"}}", "COLOUR"},
+        {"env.set", "{\"variables\": {\"9X\": \"a\"}}", "9X"},
+        {"env.set", "{\"variables\": {\"A-B\": \"a\"}}", "A-B"},
+        {"env.set", "{\"variables\": {\"A=B\": \"a\"}}", "A=B"},
+        {"env.set", "{\"variables\": {\"PATH\": \"/tmp\"}}", "PATH"},
+        {"env.set", "{\"variables\": {\"LD_PRELOAD\": \"/tmp/x.so\"}}", "LD_PRELOAD"},
+        {"env.set", "{\"variables\": {\"CONPAAS_NODE\": \"1\"}}", "CONPAAS_NODE"},
+        {"env.unset", "{\"names\": [\"COLOUR\", \"_x9\"]}", NULL},
+        {"env.unset", "{\"names\": []}", "names"},
+        {"env.unset", "{\"names\": \"COLOUR\"}", "names"},
+        {"env.unset", "{\"names\": [1]}", "names"},
         {"user.register",
          "{\"username\": \"ada\", \"email\": \"ada@example.org\", \"password\": \"12345678\"}", NULL},
         {"user.register",
@@ -507,6 +526,8 @@ static const struct {
     {"node.remove", "..xx...", FACET_COUNTS, RUN_STOPPED},
     {"code.enable", "x.xx.xx", FACET_CODE, RUN_STOPPED},
     {"config.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
+    {"env.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
+    {"env.unset", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
 };
 
 static size_t legality_row(const char *id)

@@ -71,6 +71,10 @@ static json_t *value_of(const struct call *c, const struct call_param *p, const 
         return json_pack("{s:i}", "backend", 1);
     case PARAM_SETTINGS:
         return json_pack("{s:s}", "memory_limit", "64M");
+    case PARAM_VARIABLES:
+        return json_pack("{s:s}", "COLOUR", "red");
+    case PARAM_VARIABLE_NAMES:
+        return json_pack("[s]", "COLOUR");
     default:
         return json_string(str_eq(c->noun, "key")          ? ANN_KEY
                            : str_eq(c->id, "token.create") ? "another"

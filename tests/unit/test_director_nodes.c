@@ -88,6 +88,61 @@ static char *service_path(const struct play *p, const char *rest)
     return str_printf("/v1/services/%lld%s", (long long)p->service, rest);
 }
 
+/* ---- what the settings facet owns ---- */
+
+/* The newest revision of the service in the manager's view. Caller owns the view. */
+static json_t *newest(struct play *p, json_t **ret_view)
+{
+    *ret_view = view(p, 0, 0);
+    json_t *v = json_object_get(*ret_view, "view");
+    json_t *service = json_array_get(json_object_get(v, "services"), 0);
+    json_t *all = json_object_get(service, "settings");
+    return json_array_get(all, json_array_size(all) - 1);
+}
+
+static int change(struct play *p, const char *method, const char *rest, json_t *body)
+{
+    _cleanup_json_ json_t *j = NULL;
+    _cleanup_free_ char *path = service_path(p, rest);
+    return world_do(p->user, method, path, body, &j);
+}
+
+static void test_environment(void **state)
+{
+    struct play *p = begin();
+    _cleanup_json_ json_t *v = NULL;
+    do_register(p);
+    assert_int_equal(
+        change(p, "PATCH", "/environment", json_pack("{s:{s:s, s:s}}", "variables", "A", "1", "B", "2")),
+        202);
+    assert_int_equal(change(p, "PATCH", "/config", json_pack("{s:{s:s}}", "settings", "memory_limit", "64M")),
+                     202);
+    assert_int_equal(change(p, "POST", "/environment/unset", json_pack("{s:[s]}", "names", "A")), 202);
+    assert_int_equal(change(p, "POST", "/environment/unset", json_pack("{s:[s]}", "names", "A")),
+                     ERR_INVALID);
+    json_t *r = newest(p, &v);
+    assert_int_equal(json_int(r, "rev", 0), 4);
+    assert_string_equal(json_str(json_object_get(r, "values"), "memory_limit", ""), "64M");
+    assert_string_equal(json_str(json_object_get(r, "env"), "B", ""), "2");
+    assert_int_equal(json_object_size(json_object_get(r, "env")), 1);
+    /* the same once more is no new revision */
+    assert_int_equal(change(p, "PATCH", "/environment", json_pack("{s:{s:s}}", "variables", "B", "2")), 202);
+    json_decref(v);
+    assert_int_equal(json_int(newest(p, &v), "rev", 0), 4);
+    /* too much for one service */
+    json_t *many = json_object();
+    _cleanup_free_ char *text = xmalloc(8001);
+    memset(text, 'x', 8000);
+    text[8000] = '\0';
+    for (int i = 0; i < 5; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "N%d", i);
+        json_object_set_new(many, name, json_string(text));
+    }
+    assert_int_equal(change(p, "PATCH", "/environment", json_pack("{s:o}", "variables", many)), ERR_QUOTA);
+    end(p);
+}
+
 /* ---- enrolment ---- */
 
 static void test_enrolment(void **state)
@@ -654,6 +709,7 @@ static void test_leak_needs_the_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_environment),
         cmocka_unit_test(test_enrolment),
         cmocka_unit_test(test_foreign_certificate),
         cmocka_unit_test(test_renewal),
