@@ -42,8 +42,8 @@ struct engine *engine_new(const struct engine_place *place, const char *name,
     g->arg = arg;
     pthread_mutex_init(&g->lock, NULL);
     pthread_mutex_init(&g->view, NULL);
-    g->snapshot.health = HEALTH_DOWN;
-    g->snapshot.position = -1;
+    g->snapshot.health = driver->prepare ? HEALTH_STARTING : HEALTH_DOWN;
+    g->snapshot.progress.position = -1;
     g->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = g->wake < 0 ? err_errno(e, errno, "eventfd") : make_places(g, place, name, service, e);
     rc = rc < 0 ? rc : threads_start(&g->thread, engine_thread, g, e);

@@ -28,8 +28,8 @@ struct engine_status {
     pid_t pid;
     int busy;     /* as last asked while draining */
     bool drained; /* nothing was under way twice in a row, or it took too long */
-    bool has_progress, synced;
-    int64_t position;
+    bool has_progress;
+    struct role_progress progress;
     int restarts; /* since the engine was made */
 };
 

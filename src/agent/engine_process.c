@@ -180,7 +180,7 @@ static void plan_restart(struct engine *g, int64_t now_ms)
         engine_publish(g, HEALTH_BAD, why);
     } else {
         snprintf(why, sizeof(why), "%s ended: %.160s", g->r.name, g->last_end);
-        engine_publish(g, HEALTH_DOWN, why);
+        engine_publish(g, g->r.driver->prepare ? HEALTH_STARTING : HEALTH_DOWN, why);
     }
 }
 

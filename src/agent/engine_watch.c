@@ -11,6 +11,7 @@
 
 #define CHECK_MS 2000         /* when all is well */
 #define CHECK_STARTING_MS 100 /* until the first success */
+#define WAITING_MS 1000       /* until prepare() is asked again */
 #define DRAIN_LOOK_MS 250
 #define METRICS_MS 10000
 #define STARTING_MAX_MS 30000
@@ -31,6 +32,51 @@ void engine_publish(struct engine *g, enum health health, const char *why)
     }
 }
 
+static void ask_progress(struct engine *g)
+{
+    struct role_progress p = {.position = -1};
+    if (!g->r.driver->progress || g->r.driver->progress(&g->r, &p) < 0) {
+        p = (struct role_progress){.position = -1};
+    }
+    pthread_mutex_lock(&g->view);
+    bool news = g->snapshot.progress.synced != p.synced || g->snapshot.progress.token != p.token;
+    g->snapshot.has_progress = g->r.driver->progress != NULL;
+    g->snapshot.progress = p;
+    pthread_mutex_unlock(&g->view);
+    if (news && g->changed) {
+        g->changed(g->arg);
+    }
+}
+
+static void start_failed(struct engine *g, int64_t now_ms, const char *why)
+{
+    (void)str_copy(g->last_end, sizeof(g->last_end), why ? why : "cannot start");
+    g->backoff_ms = g->backoff_ms ? g->backoff_ms * 2 : ENGINE_BACKOFF0_MS;
+    g->backoff_ms = g->backoff_ms > ENGINE_BACKOFF_MAX_MS ? ENGINE_BACKOFF_MAX_MS : g->backoff_ms;
+    g->next_start_ms = now_ms + g->backoff_ms;
+    engine_publish(g, HEALTH_BAD, g->last_end);
+}
+
+/* True when it may be started now. */
+static bool is_prepared(struct engine *g)
+{
+    _cleanup_err_ struct err e = {0};
+    int rc = g->r.driver->prepare ? g->r.driver->prepare(&g->r, &e) : 0;
+    int64_t now = clock_mono_ms();
+    if (g->r.driver->prepare) {
+        ask_progress(g); /* before the word "down", which says that this is known */
+    }
+    if (rc == ERR_UNAVAILABLE) {
+        g->next_start_ms = now + WAITING_MS;
+        engine_publish(g, HEALTH_DOWN, e.message);
+    } else if (rc < 0) {
+        start_failed(g, now, e.message);
+    } else if (g->r.driver->prepare) {
+        engine_publish(g, HEALTH_STARTING, g->last_end);
+    }
+    return rc == 0;
+}
+
 static void start_if_due(struct engine *g, int64_t now_ms)
 {
     if (!g->wanted || g->r.pid || now_ms < g->next_start_ms) {
@@ -38,12 +84,12 @@ static void start_if_due(struct engine *g, int64_t now_ms)
     }
     _cleanup_err_ struct err e = {0};
     pid_t pid = 0;
+    if (!is_prepared(g)) {
+        return;
+    }
+    now_ms = clock_mono_ms();
     if (engine_start_process(g, &pid, &g->pid_fd, &e) < 0) {
-        (void)str_copy(g->last_end, sizeof(g->last_end), e.message ? e.message : "cannot start");
-        g->backoff_ms = g->backoff_ms ? g->backoff_ms * 2 : ENGINE_BACKOFF0_MS;
-        g->backoff_ms = g->backoff_ms > ENGINE_BACKOFF_MAX_MS ? ENGINE_BACKOFF_MAX_MS : g->backoff_ms;
-        g->next_start_ms = now_ms + g->backoff_ms;
-        engine_publish(g, HEALTH_BAD, g->last_end);
+        start_failed(g, now_ms, e.message);
         return;
     }
     g->r.pid = pid;
@@ -62,7 +108,7 @@ static void check_failed(struct engine *g, int64_t now_ms, const char *why)
     if (g->failed_checks++ == 0) {
         g->failing_since_ms = now_ms;
     }
-    bool starting = !g->seen_ok && now_ms - g->started_ms < STARTING_MAX_MS;
+    bool starting = !g->seen_ok && (g->r.coming_up || now_ms - g->started_ms < STARTING_MAX_MS);
     if (!starting && (g->failed_checks >= BAD_CHECKS || !g->seen_ok)) {
         engine_publish(g, HEALTH_BAD, why);
     }
@@ -84,31 +130,13 @@ static void check_passed(struct engine *g, int64_t now_ms)
     }
 }
 
-static void ask_progress(struct engine *g)
-{
-    bool synced = false;
-    int64_t position = -1;
-    if (!g->r.driver->progress || g->r.driver->progress(&g->r, &synced, &position) < 0) {
-        synced = false;
-        position = -1;
-    }
-    pthread_mutex_lock(&g->view);
-    bool news = g->snapshot.synced != synced;
-    g->snapshot.has_progress = g->r.driver->progress != NULL;
-    g->snapshot.synced = synced;
-    g->snapshot.position = position;
-    pthread_mutex_unlock(&g->view);
-    if (news && g->changed) {
-        g->changed(g->arg);
-    }
-}
-
 static void check_if_due(struct engine *g, int64_t now_ms)
 {
     if (!g->r.pid || now_ms < g->next_check_ms) {
         return;
     }
     _cleanup_err_ struct err e = {0};
+    g->r.coming_up = false;
     int rc = g->r.driver->check ? g->r.driver->check(&g->r, &e) : 0;
     if (rc < 0) {
         check_failed(g, now_ms, e.message);

@@ -67,16 +67,15 @@ static void add_roles(struct agent *a, struct engine_status *st, json_t *ret)
 
 static void add_progress(const struct agent *a, const struct engine_status *st, json_t *ret)
 {
-    bool synced = false;
-    int64_t position = -1;
+    struct role_progress p = {.position = -1};
     for (int i = 0; i < a->n_engines; i++) {
         if (st[i].has_progress) {
-            synced = st[i].synced;
-            position = st[i].position;
+            p = st[i].progress;
         }
     }
-    json_object_set_new(ret, "synced", json_boolean(synced));
-    json_object_set_new(ret, "position", json_integer(position));
+    json_object_set_new(ret, "synced", json_boolean(p.synced));
+    json_object_set_new(ret, "position", json_integer(p.position));
+    json_object_set_new(ret, "token", json_integer(p.token));
 }
 
 static json_t *probes(const struct agent *a)

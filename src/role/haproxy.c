@@ -294,7 +294,8 @@ static int relay_configure(struct role_engine *r, const json_t *section, enum ro
     }
     _cleanup_free_ char *fixed = xstrdup(config.data), *socket = haproxy_path(r, "admin.sock");
     bool same = str_eq(fixed, s->fixed);
-    haproxy_config_servers(&haproxy_redis, &w.targets, &config);
+    const struct haproxy_backend *backend = w.tcp ? &haproxy_tcp : &haproxy_redis;
+    haproxy_config_servers(backend, &w.targets, &config);
     rc = haproxy_write_config(r, &config, !same, e);
     if (rc < 0) {
         return rc;
@@ -302,7 +303,7 @@ static int relay_configure(struct role_engine *r, const json_t *section, enum ro
     int left = 0;
     if (!r->pid) {
         *ret = CHANGE_RESTART;
-    } else if (same && haproxy_sync_servers(socket, &haproxy_redis, &w.targets, &left, NULL) == 0) {
+    } else if (same && haproxy_sync_servers(socket, backend, &w.targets, &left, NULL) == 0) {
         *ret = CHANGE_LIVE;
     } else {
         *ret = CHANGE_RELOAD;
@@ -320,6 +321,37 @@ static int relay_command(const struct role_engine *r, struct role_command *ret, 
     return 0;
 }
 
+/* Connections that go through an entry point; one on the loopback has no clients that would be missed. */
+static int relay_busy(struct role_engine *r)
+{
+    if (str_eq(json_str(r->section, "bind", "127.0.0.1"), "127.0.0.1")) {
+        return 0;
+    }
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    _cleanup_buf_ struct buf csv = {0};
+    int64_t n = haproxy_ask(socket, "show stat", &csv, NULL) < 0
+                    ? 0
+                    : haproxy_stat(csv.data, "entry", "FRONTEND", "scur");
+    return n > 0 ? (int)n : 0;
+}
+
+/* A connection counts as what was served: what goes through it, only its ends understand. */
+static int relay_metrics(struct role_engine *r, json_t *out)
+{
+    static const char *const wanted[][2] = {
+        {"served", "stot"}, {"sessions", "scur"}, {"served_bytes", "bout"}};
+    _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
+    _cleanup_buf_ struct buf csv = {0};
+    int rc = haproxy_ask(socket, "show stat", &csv, NULL);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(wanted); i++) {
+        int64_t v = haproxy_stat(csv.data, "entry", "FRONTEND", wanted[i][1]);
+        if (v >= 0) {
+            json_object_set_new(out, wanted[i][0], json_integer(v));
+        }
+    }
+    return rc;
+}
+
 static const char *const relay_logs[] = {".log", NULL};
 
 const struct role_driver role_relay = {
@@ -331,5 +363,7 @@ const struct role_driver role_relay = {
     .command = relay_command,
     .reload = haproxy_reload,
     .check = haproxy_check,
+    .busy = relay_busy,
+    .metrics = relay_metrics,
     .forget = haproxy_forget,
 };

@@ -1,5 +1,5 @@
 /*
- * HAProxy as the entry point of a web service (driver "haproxy") and as a local TCP relay (driver "relay").
+ * HAProxy as the entry point of a web service (driver "haproxy") and as a TCP relay (driver "relay").
  *
  * Section of "haproxy":
  *   {"engine": "haproxy", "name": "proxy", "port": 80, "service": ID, "route": VERSION, "versions":
@@ -9,7 +9,9 @@
  * "bind": IPv4 (default 0.0.0.0)} TARGET: {"id": NODE, "address": IPv4, "port": N, "weight": 1-256 (default
  * 100)} Section of "relay" (listens on 127.0.0.1 only, follows whichever Redis says role:master):
  *   {"engine": "relay", "name": "session-relay", "port": 6380, "mode": "redis-primary", "password": TEXT,
- *    "targets": [TARGET]}
+ *    "targets": [TARGET], "bind": IPv4 (default 127.0.0.1)}
+ * With "mode": "tcp" (no password) a connection goes to the target with the fewest. A target that is named no more
+ * keeps the connections it has while it is up; those to one that goes down are cut, so that clients notice.
  *
  * `haproxy.cfg` and the maps below run_dir always say what runs: a restart gives the same. What changes often
  * is changed in the running process through its socket: servers (add, weight, maint, del), the table of paths

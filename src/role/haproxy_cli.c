@@ -88,6 +88,7 @@ int haproxy_worker(const char *socket, int64_t *ret_pid, struct err *e)
 /* Columns of "show servers state", version 1. */
 enum { STATE_BACKEND = 1, STATE_NAME = 3, STATE_ADMIN = 6, STATE_WEIGHT = 7 };
 #define ADMIN_MAINT (1 | 4) /* by command, by configuration */
+#define ADMIN_DRAIN 0x18    /* said by us, or by a server this one tracks */
 
 int haproxy_list(const char *socket, struct haproxy_servers *ret, struct err *e)
 {
@@ -107,6 +108,7 @@ int haproxy_list(const char *socket, struct haproxy_servers *ret, struct err *e)
             cli_field(p, len, ' ', STATE_NAME, s->name, sizeof(s->name));
             cli_field(p, len, ' ', STATE_ADMIN, number, sizeof(number));
             s->maint = strtol(number, NULL, 10) & ADMIN_MAINT;
+            s->drain = strtol(number, NULL, 10) & ADMIN_DRAIN;
             cli_field(p, len, ' ', STATE_WEIGHT, number, sizeof(number));
             s->weight = (int)strtol(number, NULL, 10);
         }
@@ -246,7 +248,7 @@ static int cli_add(const char *socket, const struct haproxy_backend *b, const st
             return r;
         }
     }
-    return !known || known->maint ? cli_enable(socket, b, name, e) : 0;
+    return !known || known->maint || known->drain ? cli_enable(socket, b, name, e) : 0;
 }
 
 static bool cli_wanted(const struct section_targets *want, const char *name)
@@ -277,8 +279,9 @@ int haproxy_sync_servers(const char *socket, const struct haproxy_backend *b,
             continue;
         }
         ++*ret_left;
-        if (!s->maint) {
-            _cleanup_free_ char *command = str_printf("set server %s/%s state maint", b->name, s->name);
+        if (!s->maint && !s->drain) {
+            _cleanup_free_ char *command =
+                str_printf("set server %s/%s state %s", b->name, s->name, b->drains ? "drain" : "maint");
             r = haproxy_do(socket, command, NULL, e);
         }
     }
@@ -292,11 +295,21 @@ int haproxy_sweep(const char *socket, struct err *e)
     if (r < 0) {
         return r;
     }
+    _cleanup_buf_ struct buf csv = {0};
     int left = 0;
     for (int i = 0; i < all->n; i++) {
-        if (all->at[i].maint) {
-            _cleanup_free_ char *command =
-                str_printf("del server %s/%s", all->at[i].backend, all->at[i].name);
+        const struct haproxy_server *s = &all->at[i];
+        if (s->drain && !s->maint) {
+            r = csv.data ? 0 : haproxy_ask(socket, "show stat", &csv, NULL);
+            bool idle = r == 0 && haproxy_stat(csv.data, s->backend, s->name, "scur") == 0;
+            _cleanup_free_ char *command = str_printf("set server %s/%s state maint", s->backend, s->name);
+            if (!idle || haproxy_do(socket, command, NULL, NULL) < 0) {
+                left++;
+                continue;
+            }
+        }
+        if (s->maint || s->drain) {
+            _cleanup_free_ char *command = str_printf("del server %s/%s", s->backend, s->name);
             left += haproxy_do(socket, command, "Server deleted", NULL) < 0;
         }
     }

@@ -13,6 +13,7 @@ struct haproxy_server {
     char backend[32], name[HAPROXY_NAME_MAX];
     int weight;
     bool maint; /* taken out by us */
+    bool drain; /* gets no new connections; the old ones go on */
 };
 struct haproxy_servers {
     int n;
@@ -39,6 +40,7 @@ struct haproxy_backend {
     const char *name;
     const char *options; /* of its servers: "check inter 1s ..." */
     bool believed;       /* a new server is taken as healthy until a check says otherwise */
+    bool drains;         /* what is not wanted any more keeps its connections while it is up */
 };
 /* Brings the running process to the wanted servers of one backend: adds, sets weights, and what is not wanted
  * is put into maintenance: requests under way end in peace. *ret_left counts servers in maintenance. */

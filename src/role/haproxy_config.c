@@ -10,10 +10,13 @@
 
 #include "role/quote.h"
 
-const struct haproxy_backend haproxy_web = {"web", "check inter 1s fall 2 rise 1", true};
-const struct haproxy_backend haproxy_php = {"php", "proto fcgi check inter 1s fall 2 rise 1", true};
+const struct haproxy_backend haproxy_web = {"web", "check inter 1s fall 2 rise 1", true, false};
+const struct haproxy_backend haproxy_php = {"php", "proto fcgi check inter 1s fall 2 rise 1", true, false};
 const struct haproxy_backend haproxy_redis = {
-    "redis", "check inter 500ms fastinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions", false};
+    "redis", "check inter 500ms fastinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions", false,
+    false};
+const struct haproxy_backend haproxy_tcp = {
+    "tcp", "check inter 500ms fastinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions", true, true};
 
 /* ---- sections ---- */
 
@@ -74,7 +77,7 @@ int haproxy_want_read(const json_t *section, struct haproxy_want *ret, struct er
 }
 
 struct relay_text {
-    const char *engine, *name, *mode, *password;
+    const char *engine, *name, *mode, *bind, *password;
     int64_t port;
     json_t *targets;
 };
@@ -84,10 +87,11 @@ struct relay_text {
         .min = (lo), .max = (hi)                                                                             \
     }
 static const struct json_field relay_fields[] = {
+    RELAY("bind", JSON_F_STRING, bind, false, 0, 15),
     RELAY("engine", JSON_F_STRING, engine, true, 0, 0),
     RELAY("name", JSON_F_STRING, name, true, 0, 63),
     RELAY("mode", JSON_F_STRING, mode, false, 0, 0),
-    RELAY("password", JSON_F_STRING, password, true, 0, 256),
+    RELAY("password", JSON_F_STRING, password, false, 0, 256),
     RELAY("port", JSON_F_INT, port, true, 1, 65535),
     RELAY("targets", JSON_F_ARRAY, targets, true, 0, 0),
     {0},
@@ -95,17 +99,25 @@ static const struct json_field relay_fields[] = {
 
 int relay_want_read(const json_t *section, struct relay_want *ret, struct err *e)
 {
-    struct relay_text t = {.mode = "redis-primary"};
+    struct relay_text t = {.mode = "redis-primary", .bind = "127.0.0.1"};
     struct relay_want w = {0};
     int r = json_read(section, relay_fields, &t, e);
     r = r < 0 ? r : section_targets(t.targets, "targets", &w.targets, e);
     if (r < 0) {
         return err_wrap(e, r, "relay");
     }
-    if (!str_eq(t.mode, "redis-primary")) {
+    w.tcp = str_eq(t.mode, "tcp");
+    if (!w.tcp && !str_eq(t.mode, "redis-primary")) {
         return err_set(e, ERR_INVALID, "relay: no mode \"%s\"", t.mode);
     }
+    if (!section_is_ipv4(t.bind)) {
+        return err_set(e, ERR_INVALID, "relay: bind is an IPv4 address");
+    }
+    if (!w.tcp && !t.password) {
+        return err_set(e, ERR_INVALID, "relay: no password");
+    }
     w.port = t.port;
+    w.bind = t.bind;
     w.password = t.password;
     *ret = w;
     return 0;
@@ -307,19 +319,49 @@ void haproxy_config_values(const struct haproxy_want *w, struct buf *out)
              (long long)w->request_timeout_s * 1000, w->drain, w->front_controller);
 }
 
+/* Connections may be idle for long; peers that vanished are noticed by keep-alives. */
+static const char config_tcp[] = "defaults\n"
+                                 "    mode tcp\n"
+                                 "    timeout connect 1s\n"
+                                 "    timeout check 1s\n"
+                                 "    timeout queue 10s\n"
+                                 "    timeout client 25h\n"
+                                 "    timeout server 25h\n"
+                                 "    option clitcpka\n"
+                                 "    option srvtcpka\n"
+                                 "    srvtcpka-idle 5s\n"
+                                 "    srvtcpka-intvl 2s\n"
+                                 "    srvtcpka-cnt 3\n"
+                                 "    option redispatch 1\n"
+                                 "    retries 3\n"
+                                 "\n";
+
+static void relay_config_tcp(const struct relay_want *w, struct buf *out)
+{
+    buf_adds(out, config_tcp);
+    buf_addf(
+        out,
+        "frontend entry\n    bind %s:%lld\n    default_backend tcp\n\nbackend tcp\n    balance leastconn\n",
+        w->bind, (long long)w->port);
+}
+
 int relay_config_fixed(const struct role_engine *r, const struct relay_want *w, struct buf *out,
                        struct err *e)
 {
     if (!quote_is_plain(r->run_dir)) {
         return err_set(e, ERR_INTERNAL, "the directory \"%s\" is no plain word", r->run_dir);
     }
+    config_head(r, out);
+    if (w->tcp) {
+        relay_config_tcp(w, out);
+        return 0;
+    }
     _cleanup_buf_ struct buf auth = {0};
     buf_addf(&auth, "*2\r\n$4\r\nAUTH\r\n$%zu\r\n%s\r\n", strlen(w->password), w->password);
-    config_head(r, out);
     buf_adds(out,
              "defaults\n    mode tcp\n    timeout connect 1s\n    timeout check 1s\n    timeout client 1h\n"
              "    timeout server 1h\n    option redispatch 1\n    retries 3\n\n");
-    buf_addf(out, "frontend entry\n    bind 127.0.0.1:%lld\n    default_backend redis\n\n",
+    buf_addf(out, "frontend entry\n    bind %s:%lld\n    default_backend redis\n\n", w->bind,
              (long long)w->port);
     buf_adds(out,
              "backend redis\n    balance roundrobin\n"

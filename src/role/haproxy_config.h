@@ -20,12 +20,13 @@ int haproxy_want_read(const json_t *section, struct haproxy_want *ret, struct er
 /* A section of driver "relay", read. */
 struct relay_want {
     int64_t port;
-    const char *password; /* borrowed */
+    const char *bind, *password; /* borrowed */
+    bool tcp;                    /* any target will do; else the one Redis that is primary */
     struct section_targets targets;
 };
 int relay_want_read(const json_t *section, struct relay_want *ret, struct err *e) WARN_UNUSED;
 
-extern const struct haproxy_backend haproxy_web, haproxy_php, haproxy_redis;
+extern const struct haproxy_backend haproxy_web, haproxy_php, haproxy_redis, haproxy_tcp;
 
 /* Everything but servers: a change of it costs a reload. */
 int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want *w, struct buf *out,

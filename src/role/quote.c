@@ -57,6 +57,23 @@ int quote_nginx(struct buf *b, const char *s, struct err *e)
     return 0;
 }
 
+int quote_sql(struct buf *b, const char *s, struct err *e)
+{
+    int r = quote_check(s, "SQL", "", e);
+    if (r < 0) {
+        return r;
+    }
+    buf_addc(b, '\'');
+    for (; *s; s++) {
+        if (*s == '\'' || *s == '\\') {
+            buf_addc(b, '\\');
+        }
+        buf_addc(b, *s);
+    }
+    buf_addc(b, '\'');
+    return 0;
+}
+
 int quote_ini(struct buf *b, const char *s, struct err *e)
 {
     int r = quote_check(s, "php.ini", "\"\\$", e);

@@ -18,6 +18,8 @@ int quote_nginx(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 int quote_ini(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 /* redis.conf: a word in double quotes. */
 void quote_redis(struct buf *b, const char *s);
+/* SQL: a text in single quotes, for a session without NO_BACKSLASH_ESCAPES. */
+int quote_sql(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 /* The characters of s as hexadecimal digits (haproxy's send-binary). */
 void quote_hex(struct buf *b, const char *s);
 /* Percent-encodes everything but [A-Za-z0-9_.~-]; what haproxy's url_enc does. */

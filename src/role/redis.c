@@ -195,7 +195,7 @@ static int redis_check(struct role_engine *r, struct err *e)
 }
 
 /* In step: the primary always, a replica while its link is up and its first copy is complete. */
-static int redis_progress(struct role_engine *r, bool *ret_synced, int64_t *ret_position)
+static int redis_progress(struct role_engine *r, struct role_progress *ret)
 {
     _cleanup_buf_ struct buf out = {0};
     int rc = redis_info(r, "replication", &out, NULL);
@@ -205,9 +205,9 @@ static int redis_progress(struct role_engine *r, bool *ret_synced, int64_t *ret_
     _cleanup_free_ char *role = resp_info(out.data, "role"),
                         *link = resp_info(out.data, "master_link_status");
     _cleanup_free_ char *offset = resp_info(out.data, "master_repl_offset");
-    *ret_synced = str_eq(role, "master") || str_eq(link, "up");
-    if (!offset || str_to_int(offset, 0, INT64_MAX, ret_position) < 0) {
-        *ret_position = -1;
+    ret->synced = str_eq(role, "master") || str_eq(link, "up");
+    if (!offset || str_to_int(offset, 0, INT64_MAX, &ret->position) < 0) {
+        ret->position = -1;
     }
     return 0;
 }

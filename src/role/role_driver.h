@@ -25,6 +25,14 @@ struct role_engine {
     const json_t *env;  /* environment of the service, {NAME: TEXT}, as it is to be; NULL = none */
     void *state;        /* the driver's own, freed by `forget` */
     int longest_ms;     /* that a request may take, as configured; 0 = what stop_timeout_ms says */
+    bool coming_up;     /* set by check(): it is at something long that must not be cut short */
+};
+
+/* Pair roles and clusters; see struct report. */
+struct role_progress {
+    bool synced;
+    int64_t position; /* how far its data goes, also while it does not run; -1 = has none */
+    int64_t token;    /* last bootstrap token that was used */
 };
 
 enum role_change {
@@ -71,12 +79,18 @@ struct role_driver {
      * control channel. */
     int (*configure)(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e);
     int (*command)(const struct role_engine *r, struct role_command *ret, struct err *e);
+    /* Before each start, in the engine's own thread: may take minutes. ERR_UNAVAILABLE: not now; the role is down with
+     * that reason, and it is asked again in a second. Any other error: the role is bad. Until its first answer after
+     * an end of the process the role is starting, not down: an engine with this hook is down only when progress()
+     * knows what it has. NULL = start. */
+    int (*prepare)(struct role_engine *r, struct err *e);
     /* The process that `command` was asked for, beside a running one, did not come up: the running one goes on.
      * NULL = nothing to take back. */
     void (*undo)(struct role_engine *r);
     /* Makes the running engine use the files, without losing a request (<= 15 s); NULL = always restart. */
     int (*reload)(struct role_engine *r, struct err *e);
-    /* Healthy now? (<= 1 s) 0, or negative with a reason. */
+    /* Healthy now? (<= 1 s, rarely 10) 0, or negative with a reason. With r->coming_up set it is starting, however
+     * long that takes. */
     int (*check)(struct role_engine *r, struct err *e);
     /* Requests or connections in flight; 0 = drained. (<= 1 s) NULL = always 0. */
     int (*busy)(struct role_engine *r);
@@ -87,8 +101,8 @@ struct role_driver {
      * visitors adds the counters served, served_errors, served_bytes and the mean response_ms: of the counters the
      * agent makes rates, and the service's performance is the sum over its entries. */
     int (*metrics)(struct role_engine *r, json_t *out);
-    /* Pair roles and clusters: synced flag, position (see struct report). NULL = none. */
-    int (*progress)(struct role_engine *r, bool *ret_synced, int64_t *ret_position);
+    /* Pair roles and clusters: after each check(), and after prepare(). NULL = none. */
+    int (*progress)(struct role_engine *r, struct role_progress *ret);
     /* Carries out a command of the type that names this driver (struct command_def), at most once unless that says
      * `again`: 0, or negative with what people should know in e. It may take as long as it needs: a thread of its
      * own runs it, beside the engine. r is a copy of the engine as it was at the beginning, without `state`. NULL =

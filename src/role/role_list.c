@@ -3,13 +3,14 @@
  */
 #include "role/haproxy.h"
 #include "role/manager_engine.h"
+#include "role/mariadb.h"
 #include "role/nginx.h"
 #include "role/php_fpm.h"
 #include "role/redis.h"
 #include "role/role_driver.h"
 
 const struct role_driver *const role_drivers[] = {
-    &role_redis, &role_relay, &role_php_fpm, &role_nginx, &role_manager, &role_haproxy, NULL,
+    &role_mariadb, &role_redis, &role_relay, &role_php_fpm, &role_nginx, &role_manager, &role_haproxy, NULL,
 };
 
 const struct role_driver *role_driver_find(const char *name)

@@ -95,32 +95,40 @@ static const struct node *find_node(const struct service *s, int64_t id)
     return NULL;
 }
 
+/* Addresses of those who may call `role` on this node. */
+static json_t *allow_callers(const struct section_in *in, int role)
+{
+    struct id_set who = {0};
+    json_t *from = json_array();
+    if (in->service->type->peers) {
+        in->service->type->peers(in, role, &who);
+    } else {
+        who = in->doc->callers;
+    }
+    for (int64_t i = 0; i < who.n; i++) {
+        const struct node *n = find_node(in->service, who.id[i]);
+        if (n && n->address[0]) {
+            json_array_append_new(from, json_string(n->address));
+        }
+    }
+    return from;
+}
+
 json_t *service_type_allow(const struct section_in *in)
 {
     const struct service_type *t = in->service->type;
     json_t *list = json_array();
     for (int r = 0; r < t->n_roles; r++) {
-        if (!doc_has(in->doc, r) || t->roles[r].port == 0) {
+        const struct role_def *d = &t->roles[r];
+        if (!doc_has(in->doc, r) || d->port == 0) {
             continue;
         }
-        if (t->roles[r].flags & ROLE_ENTRY) { /* open to all */
-            json_array_append_new(list, json_pack("{s:i, s:n}", "port", t->roles[r].port, "from"));
-            continue;
+        _cleanup_json_ json_t *from = allow_callers(in, r);
+        json_t *who = d->flags & (ROLE_ENTRY | ROLE_OPEN) ? json_null() : from;
+        json_array_append_new(list, json_pack("{s:i, s:O}", "port", d->port, "from", who));
+        for (const uint16_t *p = d->peer_ports; p && *p; p++) {
+            json_array_append_new(list, json_pack("{s:i, s:O}", "port", *p, "from", from));
         }
-        struct id_set who = {0};
-        if (t->peers) {
-            t->peers(in, r, &who);
-        } else {
-            who = in->doc->callers;
-        }
-        json_t *from = json_array();
-        for (int64_t i = 0; i < who.n; i++) {
-            const struct node *n = find_node(in->service, who.id[i]);
-            if (n && n->address[0]) {
-                json_array_append_new(from, json_string(n->address));
-            }
-        }
-        json_array_append_new(list, json_pack("{s:i, s:o}", "port", t->roles[r].port, "from", from));
     }
     return list;
 }

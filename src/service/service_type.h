@@ -23,6 +23,7 @@ enum role_flag {
     ROLE_SERVES_CODE = 1 << 9, /* must have a version staged before it is routed to */
     ROLE_CANARY = 1 << 10,     /* new versions and settings are tried on one node of it first (A2, S1) */
     ROLE_USES_PAIR = 1 << 11,  /* reaches the holders of the pair role: its documents list them (Z rules) */
+    ROLE_OPEN = 1 << 12,       /* its port is open to all, as an entry's is */
 };
 
 struct role_def {
@@ -33,6 +34,7 @@ struct role_def {
     int with;            /* a fixed role: also on every node of that purpose; -1 = no */
     int surge;           /* nodes above the want that replacing may need; 0 = 1 */
     uint16_t port;
+    const uint16_t *peer_ports; /* more ports, only for those who may call it; ends with 0, NULL = none */
     const char *const
         *logs; /* names that may be read (`conpaas log --node`), NULL-terminated: "haproxy.log" */
 };

@@ -654,7 +654,7 @@ static void test_sessions(void **state)
 {
     struct world *w = *state;
     char cookie[256] = "";
-    WAIT_FOR(status_of(w, REDIS_B).synced);
+    WAIT_FOR(status_of(w, REDIS_B).progress.synced);
     WAIT_FOR(count(w, cookie) >= 1);
     int n = count(w, cookie);
     for (int i = 0; i < 6; i++) { /* both backends in turn */
@@ -679,7 +679,7 @@ static void test_sessions(void **state)
         engine_new(&w->place, "sessions-a", role_driver_find("redis"), SERVICE, NULL, NULL, &e);
     assert_non_null(w->engine[REDIS_A]);
     (void)apply(w, REDIS_A);
-    WAIT_FOR(status_of(w, REDIS_A).synced);
+    WAIT_FOR(status_of(w, REDIS_A).progress.synced);
     assert_int_equal(count(w, cookie), n + 2);
     /* A killed primary comes back with what it had. */
     pid_t pid = status_of(w, REDIS_B).pid;
