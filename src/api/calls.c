@@ -633,6 +633,48 @@ const struct call calls[] = {
             ARG_EXPECT_GEN, ARG_SUPERSEDE,
         },
     },
+    {
+        .id = "secret.list", .method = "GET", .path = "/v1/services/{service}/secrets", .who = WHO_OWNER,
+        .noun = "secret", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "secret", .list = "secrets",
+        .summary = "List the secrets of a service, by name",
+        .detail = "What they say is never shown.",
+        .example = "conpaas secret list shop",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "secret.set", .method = "POST", .path = "/v1/services/{service}/secrets", .who = WHO_OWNER,
+        .noun = "secret", .verb = "set", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Set a secret of a service: a variable whose value is never shown",
+        .detail = "The value is asked for, or read from standard input when that is no terminal;\n"
+                  "a newline at its end is left out. It is stored encrypted. The service's own\n"
+                  "code finds it in its environment like any other variable.",
+        .example = "conpaas secret set shop API_KEY\nconpaas secret set shop TLS_KEY <server.key",
+        .params = {
+            ARG_SERVICE,
+            {.name = "name", .in = IN_BODY, .kind = PARAM_TEXT, .required = true, .positional = true, .min = 1, .max = 64,
+             .help = "name of the variable"},
+            {.name = "value", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 1, .max = 8192, .lines = true,
+             .help = "1 to 8192 bytes, any number of lines"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    {
+        .id = "secret.remove", .method = "POST", .path = "/v1/services/{service}/secrets/remove", .who = WHO_OWNER,
+        .noun = "secret", .verb = "remove", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Take a secret of a service away",
+        .example = "conpaas secret remove shop API_KEY",
+        .params = {
+            ARG_SERVICE,
+            {.name = "name", .in = IN_BODY, .kind = PARAM_TEXT, .required = true, .positional = true, .min = 1, .max = 64,
+             .help = "name of the variable"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
     /* ---- logs and history ---- */
     {
         .id = "log.show", .method = "GET", .path = "/v1/services/{service}/log", .who = WHO_OWNER,

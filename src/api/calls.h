@@ -100,6 +100,7 @@ struct call_param {
     /* command line */
     bool positional;   /* by position instead of --name; path arguments always are, first */
     bool program_only; /* clients set it; no option of its own */
+    bool lines;        /* SECRET: any number of lines; without a terminal all of the input is read */
     char letter;       /* short option, 0 = none */
 };
 

@@ -108,6 +108,8 @@ const struct api_object api_objects[] = {
     {"variable", "an environment variable of a service",
      FIELDS({"name", "text", ""}, {"value", "text?", "null: it is a secret"},
             {"origin", "word", "user, secret, or the name of the reference that it comes from"})},
+    {"secret", "a secret of a service; its value is never shown",
+     FIELDS({"name", "text", "of the variable"}, {"set", "time", "when it got its value"})},
     {"log", "the end of a log",
      FIELDS({"name", "text", "which one"}, {"names", "list", "names that may be asked for here"},
             {"text", "text", "lines, oldest first"})},

@@ -30,7 +30,8 @@ static int check_secret(const struct call_param *p, const char *s, size_t len, s
                        (long long)p->max);
     }
     for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f) {
+        bool line = p->lines && strchr("\n\r\t", s[i]);
+        if (((unsigned char)s[i] < 0x20 && !line) || s[i] == 0x7f) {
             return err_set(e, ERR_INVALID, "\"%s\" contains a control character", p->name);
         }
     }

@@ -436,7 +436,8 @@ static int ask_secret(struct cli *cli, const struct call_param *p, json_t **ret,
     _cleanup_free_ char *prompt =
         str_printf("%s%s", p->name, str_eq(p->name, "password") || str_eq(p->name, "old") ? "" : " password");
     char *text = NULL, *again = NULL;
-    int r = term_secret(&cli->term, prompt, &text, e);
+    int r = p->lines ? term_secret_lines(&cli->term, p->name, (size_t)p->max + 1, &text, e)
+                     : term_secret(&cli->term, prompt, &text, e);
     if (r == 0 && p->min >= 8 && cli->term.in_tty) { /* a new one: typed twice */
         r = term_secret(&cli->term, "the same again", &again, e);
         if (r == 0 && !str_eq(text, again)) {

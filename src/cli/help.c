@@ -12,6 +12,7 @@ const struct help_noun_row help_nouns[] = {
     {"code", "code versions: upload, enable, roll back"},
     {"config", "settings of a service"},
     {"env", "environment variables of a service"},
+    {"secret", "variables whose values are never shown"},
     {"log", "logs of services and nodes"},
     {"history", "what happened to a service"},
     {"events", "what happens in an application, live"},

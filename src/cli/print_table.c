@@ -185,6 +185,15 @@ const struct print_view print_views[] = {
             {{.title = "FROM"}, "origin", FORMAT_TEXT},
         },
     },
+    {
+        .object = "secret",
+        .quiet = "name",
+        .none = "There are no secrets: conpaas secret set SERVICE NAME",
+        .columns = {
+            {{.title = "NAME"}, "name", FORMAT_TEXT},
+            {{"SET", .right = true}, "set", FORMAT_AGE},
+        },
+    },
     {.object = "log", .quiet = "text", .print = show_log},
     {.object = "history", .quiet = "text", .print = show_history},
     {.object = "cloud", .quiet = "name", .print = show_clouds},

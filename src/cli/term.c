@@ -266,6 +266,27 @@ int term_secret(struct term *t, const char *prompt, char **ret, struct err *e)
     return r;
 }
 
+int term_secret_lines(struct term *t, const char *prompt, size_t max, char **ret, struct err *e)
+{
+    if (t->in_tty) {
+        return term_secret(t, prompt, ret, e);
+    }
+    char *text = xmalloc(max + 2);
+    size_t n = fread(text, 1, max + 1, t->in);
+    n -= n > 0 && text[n - 1] == '\n';
+    text[n] = '\0';
+    int r = strlen(text) < n ? err_set(e, ERR_INVALID, "%s contains a zero byte", prompt)
+            : n > max        ? err_set(e, ERR_INVALID, "%s is longer than %zu bytes", prompt, max - 1)
+                             : 0;
+    if (r < 0) {
+        mem_wipe(text, n);
+        free(text);
+        return r;
+    }
+    *ret = text;
+    return 0;
+}
+
 int term_ask(struct term *t, const char *prompt, char **ret, struct err *e)
 {
     if (!t->in_tty) {

@@ -48,6 +48,8 @@ bool term_confirm(struct term *t, const char *question);
 /* Reads a secret: from the terminal without echo, else the first line of the input. Caller wipes and frees
  * *ret. */
 int term_secret(struct term *t, const char *prompt, char **ret, struct err *e) WARN_UNUSED;
+/* The same, but without a terminal all of the input counts, at most max bytes, less one newline at its end. */
+int term_secret_lines(struct term *t, const char *prompt, size_t max, char **ret, struct err *e) WARN_UNUSED;
 /* Reads a line of text; only when the input is a terminal. Caller frees *ret. */
 int term_ask(struct term *t, const char *prompt, char **ret, struct err *e) WARN_UNUSED;
 

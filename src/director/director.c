@@ -234,7 +234,7 @@ static int open_parts(struct director *d, struct err *e)
     if (rc < 0 || (rc = lock_dir(d, e)) < 0 || (rc = store_ledger_check(d->store, e)) < 0 ||
         (rc = ca_open(d->config.data_dir, d->store, d->config.host_names, clock_steady_ms(), &d->ca, e)) <
             0 ||
-        (rc = artifact_init(d, e)) < 0) {
+        (rc = seal_open(&d->seal, d->config.data_dir, d->store, e)) < 0 || (rc = artifact_init(d, e)) < 0) {
         return rc;
     }
     if (d->config_path && (rc = config_each_cloud(d->config_path, open_cloud, d, e)) < 0) {
@@ -333,6 +333,7 @@ void director_stop(struct director *d)
     world_free(d->world);
     close_clouds(d);
     ca_free(d->ca);
+    seal_done(&d->seal);
     store_close(d->store);
     limit_free(d->login_limit);
     limit_free(d->register_limit);

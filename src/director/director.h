@@ -12,6 +12,7 @@
 #include "director/config.h"
 #include "director/limit.h"
 #include "director/reader.h"
+#include "director/seal.h"
 #include "director/world.h"
 #include "net/http_server.h"
 #include "store/store.h"
@@ -37,6 +38,7 @@ struct director {
     struct store *store;
     struct store_info info;
     struct ca *ca;
+    struct seal seal; /* of secrets */
     struct world *world;
     int n_clouds;
     struct director_cloud clouds[CLOUDS_MAX];

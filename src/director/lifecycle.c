@@ -7,6 +7,7 @@
 #include "director/artifact.h"
 #include "director/director.h"
 #include "director/questions.h"
+#include "director/revision.h"
 
 static int check_app_quota(struct director *d, int64_t owner, struct err *e)
 {
@@ -75,18 +76,18 @@ int lifecycle_new_app(struct director *d, const struct new_app *n, struct slot *
 
 /* ---- services ---- */
 
-static int add_secrets(struct director *d, const struct service *v, struct err *e)
+static int add_secrets(struct txn *x, const struct service *v, struct revision *r, struct err *e)
 {
     int rc = 0;
     for (const char *const *name = v->type->secrets; name && *name && rc >= 0; name++) {
         _cleanup_free_ char *value = random_name("", 40);
-        rc = store_secret_add(d->store, v->id, *name, value, e);
+        rc = revision_secret(x, v->id, r->own, *name, value, e);
         mem_wipe(value, strlen(value));
     }
     return rc;
 }
 
-static int add_settings(struct director *d, const struct service *v, int64_t now_ms, struct err *e)
+static int add_settings(struct txn *x, const struct service *v, struct err *e)
 {
     _cleanup_json_ json_t *none = json_object();
     _cleanup_json_ json_t *values = NULL;
@@ -96,7 +97,8 @@ static int add_settings(struct director *d, const struct service *v, int64_t now
         return rc;
     }
     json_object_update(first.settings, values);
-    return store_revision_add(d->store, v->id, v->want.settings, &first, now_ms, e);
+    rc = add_secrets(x, v, &first, e);
+    return rc < 0 ? rc : store_revision_add(x->d->store, v->id, v->want.settings, &first, x->now_ms, e);
 }
 
 static int add_default_code(struct director *d, const struct service *v, const struct artifact *a,
@@ -147,8 +149,7 @@ static int write_service(struct director *d, struct txn *x, const struct slot_se
 {
     const struct service *v = &sv->row.service;
     int rc = store_service_add(d->store, &sv->row, e);
-    if (rc < 0 || (rc = add_settings(d, v, x->now_ms, e)) < 0 || (rc = add_secrets(d, v, e)) < 0 ||
-        (rc = add_default_code(d, v, a, x->now_ms, e)) < 0) {
+    if (rc < 0 || (rc = add_settings(x, v, e)) < 0 || (rc = add_default_code(d, v, a, x->now_ms, e)) < 0) {
         return rc;
     }
     x->wrote = true;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "director/director.h"
 #include "director/node_call.h"
+#include "director/revision.h"
 
 #define SETTINGS_KEPT 8
 #define STALE_MS 30000 /* reports come every five seconds */
@@ -37,6 +38,19 @@ static bool in_use(const struct service *v, int64_t rev)
     return used;
 }
 
+static int add_contents(struct director *d, json_t *o, const struct revision *r, struct err *e)
+{
+    json_t *secrets = NULL, *own = NULL;
+    json_object_set(o, "env", r->env);
+    int rc = revision_open(d, r->secrets, &secrets, e);
+    if (rc < 0) {
+        return rc;
+    }
+    json_object_set_new(o, "secrets", secrets);
+    rc = revision_open(d, r->own, &own, e);
+    return rc < 0 ? rc : json_object_set_new(o, "own", own);
+}
+
 /* Of one that no node takes up any more the settings are enough: documents that take roles away name it. */
 static int add_revision(struct director *d, json_t *list, const struct service *v, int64_t rev, struct err *e)
 {
@@ -46,11 +60,8 @@ static int add_revision(struct director *d, json_t *list, const struct service *
         return rc;
     }
     json_t *o = json_pack("{s:I, s:O}", "rev", (json_int_t)rev, "values", r.settings);
-    if (in_use(v, rev)) {
-        json_object_set(o, "env", r.env);
-    }
     json_array_append_new(list, o);
-    return 0;
+    return in_use(v, rev) ? add_contents(d, o, &r, e) : 0;
 }
 
 static int add_settings(struct director *d, json_t *o, const struct service *v, struct err *e)
@@ -71,13 +82,10 @@ static int one_service(struct director *d, const struct service *v, bool credit_
                        struct err *e)
 {
     _cleanup_json_ json_t *o = service_to_json(v);
-    json_t *secrets = NULL;
     int rc = add_versions(d, o, v->id, e);
-    if (rc < 0 || (rc = add_settings(d, o, v, e)) < 0 ||
-        (rc = store_secrets(d->store, v->id, &secrets, e)) < 0) {
+    if (rc < 0 || (rc = add_settings(d, o, v, e)) < 0) {
         return rc;
     }
-    json_object_set_new(o, "secrets", secrets);
     json_object_set_new(o, "credit_ok", json_boolean(credit_ok));
     *ret = TAKE_PTR(o);
     return 0;

@@ -118,7 +118,6 @@ void managed_free(struct managed *s)
     }
     json_decref(s->versions);
     json_decref(s->settings);
-    json_decref(s->secrets);
     have_done(&s->have);
     free(s);
 }

@@ -41,7 +41,7 @@ struct recent {
 struct managed {
     int64_t id;
     struct service view;
-    json_t *versions, *settings, *secrets; /* arrays, object; owned */
+    json_t *versions, *settings; /* arrays as in the view; owned */
     bool credit_ok;
     struct have have;
     int n_boxes;

@@ -40,7 +40,7 @@ static void replace(json_t **slot, json_t *value)
 
 static int take_service(struct manager *m, const json_t *j, int64_t offset, int64_t now_ms, struct err *e)
 {
-    static const char *const beside[] = {"versions", "settings", "secrets", "credit_ok"};
+    static const char *const beside[] = {"versions", "settings", "credit_ok"};
     _cleanup_json_ json_t *core = json_copy((json_t *)j);
     for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
         json_object_del(core, beside[i]);
@@ -59,7 +59,6 @@ static int take_service(struct manager *m, const json_t *j, int64_t offset, int6
     s->credit_ok = json_flag(j, "credit_ok", true);
     replace(&s->versions, json_object_get(j, "versions"));
     replace(&s->settings, json_object_get(j, "settings"));
-    replace(&s->secrets, json_object_get(j, "secrets"));
     s->view = *fresh;
     drop_boxes(s);
     have_sync(&s->have, &s->view);

@@ -105,6 +105,7 @@ static json_t *environment(const json_t *revision)
 {
     json_t *env = json_object();
     json_object_update(env, json_object_get(revision, "env"));
+    json_object_update(env, json_object_get(revision, "secrets"));
     return env;
 }
 
@@ -121,7 +122,7 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                             .node = service_node((struct service *)&s->view, node),
                             .doc = d,
                             .settings = values,
-                            .secrets = s->secrets};
+                            .secrets = json_object_get(revision, "own")};
     if (!in.node) {
         return err_set(e, ERR_NOT_FOUND, "the view lacks node %lld", (long long)node);
     }

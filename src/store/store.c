@@ -16,6 +16,7 @@ static int set_pragmas(struct db *db, struct err *e)
     return db_script(db,
                      "PRAGMA foreign_keys = ON;"
                      "PRAGMA synchronous = FULL;"
+                     "PRAGMA secure_delete = ON;" /* sealed or not, a secret that is gone is gone */
                      "PRAGMA trusted_schema = OFF;",
                      e);
 }

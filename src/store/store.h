@@ -278,10 +278,32 @@ int store_revision(struct store *s, int64_t service, int64_t rev, struct revisio
 /* Its settings alone. Caller owns *ret. */
 int store_settings(struct store *s, int64_t service, int64_t rev, json_t **ret, struct err *e) WARN_UNUSED;
 int store_settings_last(struct store *s, int64_t service, int64_t *ret_rev, struct err *e) WARN_UNUSED;
-int store_secret_add(struct store *s, int64_t service, const char *name, const char *value,
-                     struct err *e) WARN_UNUSED;
-/* All of a service as an object. Caller owns *ret. */
-int store_secrets(struct store *s, int64_t service, json_t **ret, struct err *e) WARN_UNUSED;
+/* Forgets revisions below `below` and every sealed value that no revision names any more. In a transaction. */
+int store_revisions_drop(struct store *s, int64_t service, int64_t below, struct err *e) WARN_UNUSED;
+
+/* Sealed values of secrets; the store never sees what they say. In a transaction. */
+int store_sealed_add(struct store *s, int64_t id, int64_t service, const char *name, const char *key_id,
+                     const char *value, int64_t now_ms, struct err *e) WARN_UNUSED;
+struct sealed {
+    int64_t id, service, created_ms;
+    char name[NAME_MAX_LEN + 1];
+    char *value;
+};
+void sealed_done(struct sealed *v);
+#define _cleanup_sealed_ _cleanup_(sealed_done)
+int store_sealed(struct store *s, int64_t id, struct sealed *ret, struct err *e) WARN_UNUSED;
+/* How many were sealed with another key. */
+int store_sealed_by_others(struct store *s, const char *key_id, int64_t *ret_n, struct err *e) WARN_UNUSED;
+/* Secrets that a program before schema 4 stored readable: calls f for each (it returns 0 or a negative code) and forgets
+ * them. Their number. In a transaction. */
+int store_plain_secrets(struct store *s,
+                        int (*f)(void *arg, int64_t service, const char *name, const char *value), void *arg,
+                        struct err *e) WARN_UNUSED;
+/* `own` of every revision of the service names the sealed value. In a transaction. */
+int store_revisions_own(struct store *s, int64_t service, const char *name, int64_t id,
+                        struct err *e) WARN_UNUSED;
+/* Nothing that was deleted stays readable in the database's files. */
+int store_scrub(struct store *s, struct err *e) WARN_UNUSED;
 
 /* ---- certificates and enrolment ---- */
 struct certificate {

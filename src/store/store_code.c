@@ -170,35 +170,6 @@ int store_artifact_known(struct store *s, const char *sha256, struct err *e)
     return rc;
 }
 
-/* ---- secrets ---- */
-
-int store_secret_add(struct store *s, int64_t service, const char *name, const char *value, struct err *e)
-{
-    int rc = db_exec(store_writer(s), e, "INSERT INTO secrets(service, name, value) VALUES(?, ?, ?)", "iss",
-                     service, name, value);
-    return rc < 0 ? rc : 0;
-}
-
-static int secret_row(void *arg, sqlite3_stmt *row)
-{
-    json_object_set_new(arg, db_text(row, 0), json_string(db_text(row, 1)));
-    return 0;
-}
-
-int store_secrets(struct store *s, int64_t service, json_t **ret, struct err *e)
-{
-    _cleanup_json_ json_t *all = json_object();
-    struct db *db = store_read(s);
-    int rc =
-        db_query(db, e, secret_row, all, "SELECT name, value FROM secrets WHERE service = ?", "i", service);
-    store_read_end(s, db);
-    if (rc < 0) {
-        return rc;
-    }
-    *ret = TAKE_PTR(all);
-    return 0;
-}
-
 /* ---- certificates and enrolment ---- */
 
 int store_certificate_add(struct store *s, const struct certificate *c, struct err *e)

@@ -44,3 +44,29 @@ same "the list shows what there is" '[["COLOUR", "blue", "user"]]' \
     "$(field '[[v["name"], v["value"], v["origin"]] for v in d["variables"]]' env list shop)"
 refused "a name that the platform sets" 2 'PATH is set by the platform' cps env set shop PATH=/tmp
 refused "a name that is none" 2 'not the name of a variable' cps env set shop 9A=1
+
+# Secrets: in the environment of the code, and nowhere else.
+hidden_is() { # VALUE: on every backend
+    local i
+    for i in 1 2 3 4 5 6; do
+        page shop '/?v=API_KEY' | grep -qF -- "API_KEY=[$1] end" || return 1
+    done
+}
+nodes_do_not_log() {
+    local pid
+    for pid in $(pids_of '^[^ ]*conpaas-agent'); do
+        ! grep -rqaF -- "$1" "/proc/$pid/root/var/log" || return 1
+    done
+}
+secret=hush-$RANDOM$RANDOM$RANDOM
+set_secret() { printf '%s\n' "$secret" | cps secret set shop API_KEY; }
+check "a secret is set, read from standard input" set_secret
+check "the code finds it on every backend" hidden_is "$secret"
+same "the list of secrets has its name" '["API_KEY"]' "$(field '[v["name"] for v in d["secrets"]]' secret list shop)"
+same "the list of variables does not show it" null \
+    "$(field '[v["value"] for v in d["variables"] if v["name"] == "API_KEY"][0]' env list shop)"
+not_in() { ! grep -rqaF -- "$secret" "$@"; }
+check "the director's files and all logs do not have it" not_in "$T/director" "$T/log" "$T/consoles"
+check "no log of a node has it" nodes_do_not_log "$secret"
+check "it is taken away" cps secret remove shop API_KEY
+check "on every backend" hidden_is none

@@ -210,6 +210,7 @@ static const struct {
      "{\"max_execution_time\":30,\"memory_limit\":\"128M\",\"display_errors\":\"Off\"}}"},
     {"env.list", "{\"variables\":[{\"name\":\"COLOUR\",\"value\":\"red\",\"origin\":\"user\"},"
                  "{\"name\":\"API_KEY\",\"value\":null,\"origin\":\"secret\"}]}"},
+    {"secret.list", "{\"secrets\":[{\"name\":\"API_KEY\",\"set\":1789990000000}]}"},
     {"log.show", "{\"name\":\"manager.log\",\"names\":[\"manager.log\"],\"text\":\"2026-09-21 13:33:18,001 "
                  "INFO manager STATE ADAPTING: "
                  "proxy=0, web=1, backend=2\\n2026-09-21 13:33:19,002 ERROR manager \\u001b[31mred\\u001b[0m "

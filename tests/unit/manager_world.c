@@ -284,8 +284,8 @@ static json_t *view_json(struct world *w)
     json_object_set_new(service, "versions", versions);
     json_object_set_new(service, "credit_ok", json_true());
     json_object_set_new(service, "settings",
-                        json_pack("[{s:I, s:{}}]", "rev", (json_int_t)w->service.want.settings, "values"));
-    json_object_set_new(service, "secrets", json_pack("{s:s}", "session_password", "a-secret"));
+                        json_pack("[{s:I, s:{}, s:{s:s}}]", "rev", (json_int_t)w->service.want.settings,
+                                  "values", "own", "session_password", "a-secret"));
     return json_pack("{s:I, s:i, s:I, s:[o]}", "txn", (json_int_t)w->app.txn, "app", APP, "now",
                      (json_int_t)clock_steady_ms(), "services", service);
 }

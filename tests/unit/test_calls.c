@@ -528,6 +528,8 @@ static const struct {
     {"config.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
     {"env.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
     {"env.unset", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
+    {"secret.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
+    {"secret.remove", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED},
 };
 
 static size_t legality_row(const char *id)

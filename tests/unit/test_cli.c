@@ -346,6 +346,8 @@ static void test_requests(void **state)
          "PATCH /v1/services/3/environment {\"variables\":{\"COLOUR\":\"red\",\"MOTTO\":\"a=b \"}}"},
         {"conpaas env unset shop COLOUR MOTTO --no-wait", "env.unset",
          "POST /v1/services/3/environment/unset {\"names\":[\"COLOUR\",\"MOTTO\"]}"},
+        {"conpaas secret remove shop API_KEY --no-wait", "secret.remove",
+         "POST /v1/services/3/secrets/remove {\"name\":\"API_KEY\"}"},
         {"conpaas user credit ada -5", "user.credit", "POST /v1/users/1/credit {\"amount\":-5}"},
         {"conpaas token revoke ci -y", "token.revoke", "DELETE /v1/tokens/9 "},
         {"conpaas code delete shop code-default --yes", "code.delete", "DELETE /v1/services/3/code/6 "},
@@ -868,7 +870,7 @@ static void test_completion(void **state)
     static const struct {
         const char *line, *out;
     } rows[] = {
-        {"conpaas __complete se", "service\n"},
+        {"conpaas __complete se", "service\nsecret\n"},
         {"conpaas __complete service sta", "start\n"},
         {"conpaas __complete service start ", "shop\n"},
         {"conpaas __complete service start x", ""},

@@ -58,7 +58,7 @@ static json_t *value_of(const struct call *c, const struct call_param *p, const 
     case PARAM_BOOL:
         return json_false();
     case PARAM_SECRET:
-        return json_string("a wrong password");
+        return json_string("a wrong password"); /* of a secret: its value */
     case PARAM_USERNAME:
         return json_string("nobody");
     case PARAM_EMAIL:
@@ -77,6 +77,7 @@ static json_t *value_of(const struct call *c, const struct call_param *p, const 
         return json_pack("[s]", "COLOUR");
     default:
         return json_string(str_eq(c->noun, "key")          ? ANN_KEY
+                           : str_eq(c->noun, "secret")     ? "API_KEY"
                            : str_eq(c->id, "token.create") ? "another"
                                                            : "thing");
     }

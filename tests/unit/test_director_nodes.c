@@ -143,6 +143,87 @@ static void test_environment(void **state)
     end(p);
 }
 
+static bool on_disk(const struct play *p, const char *text)
+{
+    static const char *const files[] = {"director.db", "director.db-wal"};
+    bool found = false, there = false;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        _cleanup_free_ char *path = str_printf("%s/%s", p->w->d->config.data_dir, files[i]);
+        _cleanup_buf_ struct buf b = {0};
+        if (fs_read(path, 64 << 20, &b, NULL) == 0) {
+            there = true;
+            found = found || (b.len > 0 && memmem(b.data, b.len, text, strlen(text)));
+        }
+    }
+    assert_true(there);
+    return found;
+}
+
+/* A secret goes to the manager, and nowhere else: no answer, no history, no file. */
+static void test_secrets(void **state)
+{
+    static const char value[] = "correct horse\nbattery staple";
+    struct play *p = begin();
+    _cleanup_json_ json_t *v = NULL;
+    do_register(p);
+    assert_int_equal(
+        change(p, "POST", "/secrets", json_pack("{s:s, s:s}", "name", "API_KEY", "value", value)), 202);
+    assert_int_equal(change(p, "POST", "/secrets", json_pack("{s:s, s:s}", "name", "PATH", "value", "x")),
+                     ERR_INVALID);
+    assert_int_equal(change(p, "PATCH", "/environment", json_pack("{s:{s:s}}", "variables", "API_KEY", "x")),
+                     ERR_INVALID);
+    json_t *r = newest(p, &v);
+    assert_string_equal(json_str(json_object_get(r, "secrets"), "API_KEY", ""), value);
+    assert_int_equal(strlen(json_str(json_object_get(r, "own"), "session_password", "")), 40);
+    static const char *const shown[] = {"", "/environment", "/secrets", "/config", "/history"};
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+        _cleanup_json_ json_t *j = NULL;
+        _cleanup_free_ char *path = service_path(p, shown[i]);
+        assert_int_equal(world_do(p->user, "GET", path, NULL, &j), 200);
+        _cleanup_free_ char *text = json_text(j);
+        assert_null(strstr(text, "correct horse"));
+        assert_null(strstr(text, json_str(json_object_get(r, "own"), "session_password", "?")));
+    }
+    assert_true(on_disk(p, "API_KEY"));
+    assert_false(on_disk(p, "correct horse"));
+    assert_false(on_disk(p, json_str(json_object_get(r, "own"), "session_password", "?")));
+    assert_int_equal(change(p, "POST", "/secrets/remove", json_pack("{s:s}", "name", "API_KEY")), 202);
+    assert_int_equal(change(p, "POST", "/secrets/remove", json_pack("{s:s}", "name", "API_KEY")),
+                     ERR_INVALID);
+    json_decref(v);
+    assert_int_equal(json_object_size(json_object_get(newest(p, &v), "secrets")), 0);
+    end(p);
+}
+
+/* Of many changes the newest revisions stay, and of secrets those that they name. */
+static void test_revisions_go(void **state)
+{
+    struct play *p = begin();
+    struct store *store = p->w->d->store;
+    _cleanup_json_ json_t *v = NULL;
+    do_register(p);
+    assert_int_equal(change(p, "POST", "/secrets", json_pack("{s:s, s:s}", "name", "KEY", "value", "old")),
+                     202);
+    _cleanup_revision_ struct revision with_old = {0};
+    assert_int_equal(store_revision(store, p->service, 2, &with_old, NULL), 0);
+    int64_t old = json_int(with_old.secrets, "KEY", 0), own = json_int(with_old.own, "session_password", 0);
+    assert_int_equal(change(p, "POST", "/secrets", json_pack("{s:s, s:s}", "name", "KEY", "value", "new")),
+                     202);
+    for (int i = 0; i < 20; i++) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", i);
+        assert_int_equal(change(p, "PATCH", "/environment", json_pack("{s:{s:s}}", "variables", "N", text)),
+                         202);
+    }
+    _cleanup_revision_ struct revision gone = {0};
+    _cleanup_sealed_ struct sealed sealed = {0}, kept = {0};
+    assert_int_equal(store_revision(store, p->service, 2, &gone, NULL), ERR_NOT_FOUND);
+    assert_int_equal(store_sealed(store, old, &sealed, NULL), ERR_NOT_FOUND);
+    assert_int_equal(store_sealed(store, own, &kept, NULL), 0);
+    assert_string_equal(json_str(json_object_get(newest(p, &v), "secrets"), "KEY", ""), "new");
+    end(p);
+}
+
 /* ---- enrolment ---- */
 
 static void test_enrolment(void **state)
@@ -710,6 +791,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_revisions_go),
         cmocka_unit_test(test_enrolment),
         cmocka_unit_test(test_foreign_certificate),
         cmocka_unit_test(test_renewal),
