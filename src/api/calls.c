@@ -15,6 +15,21 @@
 #define ARG_VERSION PATH_ARG("version", THING_VERSION, "code version, by name or id")
 #define ARG_OPERATION PATH_ARG("operation", THING_OPERATION, "operation, by id")
 #define ARG_TOKEN PATH_ARG("token", THING_TOKEN, "token, by name or id")
+#define ARG_JOB PATH_ARG("job", THING_JOB, "job, by id")
+#define ARG_MANIFEST \
+    {.name = "manifest", .in = IN_BODY, .kind = PARAM_LINES, .required = true, .positional = true, .from_file = true, \
+     .min = 1, .max = 262144, .help = "file with the manifest; - is the standard input"}
+#define ARG_MANIFEST_NAME \
+    {.name = "name", .in = IN_BODY, .kind = PARAM_NAME, .help = "application, instead of the one that the manifest names"}
+#define ARG_HASHES \
+    {.name = "files", .in = IN_BODY, .kind = PARAM_HASHES, .program_only = true, \
+     .help = "SHA-256 of the files of the client's machine: {\"file:PATH\": \"HEX\"}"}
+#define ARG_PRUNE \
+    {.name = "prune", .in = IN_BODY, .kind = PARAM_BOOL, .fallback = "false", \
+     .help = "services of the application that are not in the manifest go, with their code"}
+#define ARG_NEW \
+    {.name = "new", .in = IN_BODY, .kind = PARAM_BOOL, .fallback = "false", \
+     .help = "never change an application that exists: a taken name gets a number"}
 /* Every accepted change takes these two. */
 #define ARG_EXPECT_GEN \
     {.name = "expect_gen", \
@@ -300,8 +315,8 @@ const struct call calls[] = {
         .noun = "events", .verb = "follow", .bare = true, .class = CLASS_READ, .status = 200,
         .answer = ANSWER_EVENTS,
         .summary = "Follow what happens in an application",
-        .detail = "Server-sent events. Event names: `history`, `operation`, `service`, `node`,\n"
-                  "`app`, each with that object as its data, and `gone` with {\"kind\":\n"
+        .detail = "Server-sent events. Event names: `history`, `operation`, `job`, `service`,\n"
+                  "`node`, `app`, each with that object as its data, and `gone` with {\"kind\":\n"
                   "\"service\" or \"node\" or \"app\", \"id\": ID}. The id of a history event is\n"
                   "that of its line; after a lost connection pass the last one as `after` (or in\n"
                   "Last-Event-ID) and nothing is missed. Without it the stream begins with the\n"
@@ -738,6 +753,83 @@ const struct call calls[] = {
         .summary = "Cancel an operation that is under way; what it changed is undone",
         .example = "conpaas operation cancel 31",
         .params = {ARG_OPERATION},
+    },
+    /* ---- manifests ---- */
+    {
+        .id = "manifest.validate", .method = "POST", .path = "/v1/manifests/validate", .who = WHO_USER,
+        .noun = "manifest", .verb = "validate", .class = CLASS_READ, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "problem", .list = "problems",
+        .summary = "Check a manifest: every problem at once, with line and column",
+        .detail = "Nothing is changed. The format is described in doc/MANIFEST.md.",
+        .example = "conpaas manifest validate shop.json",
+        .params = {ARG_MANIFEST, ARG_MANIFEST_NAME, ARG_HASHES},
+    },
+    {
+        .id = "manifest.plan", .method = "POST", .path = "/v1/manifests/plan", .who = WHO_USER,
+        .noun = "manifest", .verb = "plan", .class = CLASS_READ, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "manifest_plan",
+        .summary = "Show what applying a manifest would change, and what it costs",
+        .example = "conpaas manifest plan shop.json\nconpaas manifest plan shop.json --prune",
+        .params = {ARG_MANIFEST, ARG_MANIFEST_NAME, ARG_PRUNE, ARG_NEW, ARG_HASHES},
+    },
+    {
+        .id = "manifest.apply", .method = "POST", .path = "/v1/manifests", .who = WHO_USER,
+        .noun = "manifest", .verb = "apply", .class = CLASS_CHANGE, .on_failure = FAILURE_STAY, .body = BODY_JSON,
+        .status = 202, .answer = ANSWER_JSON, .object = "job",
+        .summary = "Create or change an application as a manifest says",
+        .detail = "What is so already is left alone; applying the same again changes nothing.\n"
+                  "Files of this machine (\"file:shop.tar.gz\") are sent first. The director\n"
+                  "carries it out as a job, step by step; one that fails ends it, what was done\n"
+                  "stays, and the same command goes on from there.",
+        .example = "conpaas manifest apply shop.json\nconpaas manifest apply shop.json --name shop-test",
+        .params = {ARG_MANIFEST, ARG_MANIFEST_NAME, ARG_PRUNE, ARG_NEW, ARG_HASHES},
+    },
+    {
+        .id = "manifest.download", .method = "GET", .path = "/v1/apps/{app}/manifest", .who = WHO_OWNER,
+        .noun = "manifest", .verb = "download", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "manifest",
+        .summary = "Write an application as a manifest that creates it again",
+        .detail = "The code is named as conpaas:APPLICATION/SERVICE/VERSION with its SHA-256.",
+        .example = "conpaas manifest download shop\nconpaas manifest download shop --output shop.json",
+        .params = {ARG_APP},
+    },
+    {
+        .id = "manifest.upload", .method = "POST", .path = "/v1/manifests/files", .who = WHO_USER,
+        .noun = "manifest", .verb = "upload", .class = CLASS_POLICY, .body = BODY_STREAM,
+        .max_body = CALL_UPLOAD_MAX, .status = 201, .answer = ANSWER_JSON, .object = "upload",
+        .summary = "Send an archive that a manifest names by its SHA-256",
+        .detail = "`conpaas manifest apply` does it by itself for files of this machine. A file\n"
+                  "that no manifest has used is forgotten after a day.",
+        .example = "conpaas manifest upload shop.tar.gz",
+        .params = {
+            {.name = "filename", .in = IN_QUERY, .kind = PARAM_FILE, .required = true, .positional = true,
+             .help = "archive to send"},
+        },
+    },
+    {
+        .id = "manifest.list", .method = "GET", .path = "/v1/jobs", .who = WHO_USER,
+        .noun = "manifest", .verb = "list", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "job", .list = "jobs",
+        .summary = "List manifests that are or were applied, newest first",
+        .example = "conpaas manifest list",
+        .params = {QUERY_ID("app", THING_APP, "only those of this application"), ARG_LIMIT},
+    },
+    {
+        .id = "manifest.show", .method = "GET", .path = "/v1/jobs/{job}", .who = WHO_OWNER,
+        .noun = "manifest", .verb = "show", .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "job",
+        .summary = "Show how far the applying of a manifest is, and why it failed",
+        .example = "conpaas manifest show 31",
+        .params = {ARG_JOB},
+    },
+    {
+        .id = "manifest.cancel", .method = "POST", .path = "/v1/jobs/{job}/cancel", .who = WHO_OWNER,
+        .noun = "manifest", .verb = "cancel", .class = CLASS_OVERRIDE, .on_failure = FAILURE_STAY, .status = 200,
+        .answer = ANSWER_JSON, .object = "job",
+        .summary = "Stop applying a manifest; what was done stays",
+        .detail = "The change that is under way is cancelled and undone.",
+        .example = "conpaas manifest cancel 31",
+        .params = {ARG_JOB},
     },
     /* ---- what there is ---- */
     {

@@ -27,6 +27,7 @@ enum call_thing {
     THING_VERSION, /* of the service in the same path */
     THING_OPERATION,
     THING_TOKEN,
+    THING_JOB,
     THING_MAX
 };
 STR_TABLE_DECLARE(call_thing, enum call_thing); /* "app": also the argument's name */
@@ -83,6 +84,7 @@ enum param_kind {
     PARAM_SETTINGS,       /* object: 1..32 members, text, integers or booleans; checked by the service type */
     PARAM_VARIABLES,      /* object: environment variable -> text of any lines, 1..64 */
     PARAM_VARIABLE_NAMES, /* array of their names, 1..64 */
+    PARAM_HASHES,         /* object: source of a file in a manifest -> its SHA-256, at most 64 */
     PARAM_KIND_MAX
 };
 STR_TABLE_DECLARE(param_kind, enum param_kind);
@@ -100,6 +102,7 @@ struct call_param {
     /* command line */
     bool positional;   /* by position instead of --name; path arguments always are, first */
     bool program_only; /* clients set it; no option of its own */
+    bool from_file;    /* a file is named, its content is the value */
     bool lines;        /* SECRET: any number of lines; without a terminal all of the input is read */
     char letter;       /* short option, 0 = none */
 };

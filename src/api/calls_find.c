@@ -8,7 +8,7 @@
 static const char *const call_thing_table[THING_MAX] = {
     [THING_USER] = "user",   [THING_APP] = "app",         [THING_SERVICE] = "service",
     [THING_NODE] = "node",   [THING_VERSION] = "version", [THING_OPERATION] = "operation",
-    [THING_TOKEN] = "token",
+    [THING_TOKEN] = "token", [THING_JOB] = "job",
 };
 STR_TABLE_DEFINE(call_thing, enum call_thing, THING_MAX);
 static const char *const call_who_table[WHO_MAX] = {
@@ -48,6 +48,7 @@ static const char *const param_kind_table[PARAM_KIND_MAX] = {
     [PARAM_WORD_ID] = "word",
     [PARAM_EMAIL] = "e-mail",
     [PARAM_FILE] = "file name",
+    [PARAM_HASHES] = "hashes",
     [PARAM_CHOICE] = "choice",
     [PARAM_COUNTS] = "counts",
     [PARAM_SETTINGS] = "settings",

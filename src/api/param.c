@@ -7,6 +7,7 @@
 
 #define SETTINGS_MAX 32
 #define SETTING_TEXT_MAX 4096
+#define HASHES_MAX 64
 
 static int check_number(const struct call_param *p, const json_t *v, int64_t min, int64_t max, struct err *e)
 {
@@ -192,6 +193,24 @@ static int check_variable_names(const struct call_param *p, const json_t *v, str
     return 0;
 }
 
+static int check_hashes(const struct call_param *p, const json_t *v, struct err *e)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(v) || json_object_size(v) > HASHES_MAX) {
+        return err_set(e, ERR_INVALID, "\"%s\" must be an object of at most %d members", p->name, HASHES_MAX);
+    }
+    json_object_foreach((json_t *)v, key, value)
+    {
+        const char *hash = json_is_string(value) ? json_string_value(value) : "";
+        if (strlen(key) > SETTING_TEXT_MAX || json_string_length(value) != SHA256_HEX - 1 ||
+            strspn(hash, "0123456789abcdef") != SHA256_HEX - 1) {
+            return err_set(e, ERR_INVALID, "\"%s\": \"%.80s\" has no SHA-256", p->name, key);
+        }
+    }
+    return 0;
+}
+
 int call_param_check(const struct call_param *p, const json_t *v, struct err *e)
 {
     switch (p->kind) {
@@ -205,6 +224,8 @@ int call_param_check(const struct call_param *p, const json_t *v, struct err *e)
         return check_counts(p, v, e);
     case PARAM_SETTINGS:
         return check_settings(p, v, e);
+    case PARAM_HASHES:
+        return check_hashes(p, v, e);
     case PARAM_VARIABLES:
         return check_variables(p, v, e);
     case PARAM_VARIABLE_NAMES:
@@ -244,6 +265,7 @@ int call_param_parse(const struct call_param *p, const char *text, json_t **ret,
         break;
     case PARAM_COUNTS:
     case PARAM_SETTINGS:
+    case PARAM_HASHES:
     case PARAM_VARIABLES:
         return err_set(e, ERR_INVALID, "\"%s\" must be an object", p->name);
     case PARAM_VARIABLE_NAMES:

@@ -34,7 +34,7 @@ static int json_depth(const char *text, size_t len)
     return deepest;
 }
 
-int json_parse(const char *text, size_t len, size_t max, json_t **ret, struct err *e)
+static int json_check_size(const char *text, size_t len, size_t max, struct err *e)
 {
     if (len > max) {
         return err_set(e, ERR_TOO_LARGE, "the JSON text has %zu bytes, at most %zu are allowed", len, max);
@@ -42,11 +42,39 @@ int json_parse(const char *text, size_t len, size_t max, json_t **ret, struct er
     if (json_depth(text, len) > JSON_DEPTH_MAX) {
         return err_set(e, ERR_INVALID, "the JSON text is nested deeper than %d", JSON_DEPTH_MAX);
     }
+    return 0;
+}
+
+int json_parse(const char *text, size_t len, size_t max, json_t **ret, struct err *e)
+{
+    int r = json_check_size(text, len, max, e);
+    if (r < 0) {
+        return r;
+    }
     json_error_t why;
     json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (!j) {
         return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s", why.line, why.column,
                        why.text);
+    }
+    *ret = j;
+    return 0;
+}
+
+int json_parse_loose(const char *text, size_t len, size_t max, json_t **ret, int *ret_line, int *ret_column,
+                     struct err *e)
+{
+    *ret_line = *ret_column = 1;
+    int r = json_check_size(text, len, max, e);
+    if (r < 0) {
+        return r;
+    }
+    json_error_t why;
+    json_t *j = json_loadb(text, len, JSON_DECODE_ANY, &why);
+    if (!j) {
+        *ret_line = why.line > 0 ? why.line : 1;
+        *ret_column = why.column > 0 ? why.column : 1;
+        return err_set(e, ERR_INVALID, "not valid JSON: %s", why.text);
     }
     *ret = j;
     return 0;

@@ -13,6 +13,10 @@
 
 /* Whole text is one JSON value; at most max bytes. */
 int json_parse(const char *text, size_t len, size_t max, json_t **ret, struct err *e) WARN_UNUSED;
+/* The same for texts that people write: members that stand twice are taken (the last one counts; json_places_twice
+ * tells of them), and where a mistake of the syntax is. */
+int json_parse_loose(const char *text, size_t len, size_t max, json_t **ret, int *ret_line, int *ret_column,
+                     struct err *e) WARN_UNUSED;
 /* Compact, sorted keys: the canonical form (hashes, comparison). Caller frees. */
 char *json_canonical(const json_t *j);
 char *json_text(const json_t *j); /* compact, insertion order; caller frees */

@@ -1,6 +1,7 @@
 #include "cli/args.h"
 
 #include "api/validate.h"
+#include "base/nearest.h"
 #include "cli/builtin.h"
 #include "cli/help.h"
 #include "cli/resolve.h"
@@ -121,7 +122,7 @@ static int fail_noun(const char *word, struct err *e)
         words[n++] = b->name;
     }
     words[n] = NULL;
-    const char *near = resolve_nearest(word, words);
+    const char *near = str_nearest(word, words);
     _cleanup_free_ char *hint =
         near ? str_printf("did you mean `conpaas %s`? `conpaas help` lists all commands", near)
              : xstrdup("conpaas help");
@@ -159,7 +160,7 @@ static int fail_verb(const char *noun, const char *word, struct err *e)
         (*v)[strcspn(*v, ",")] = '\0';
     }
     const char *near = other_word(noun, word);
-    near = word && !near ? resolve_nearest(word, (const char *const *)list) : near;
+    near = word && !near ? str_nearest(word, (const char *const *)list) : near;
     _cleanup_free_ char *hint = near ? str_printf("did you mean `conpaas %s %s`?", noun, near)
                                      : str_printf("conpaas %s --help", noun);
     strv_free(list);
@@ -485,7 +486,7 @@ int args_resolve(struct cli *cli, struct command *c, struct err *e)
 {
     for (const struct call_param *p = c->call->params; p->name; p++) {
         /* A path on this machine, not a name: code_file.c looks at it. */
-        if (p->kind == PARAM_FILE && p->positional) {
+        if ((p->kind == PARAM_FILE && p->positional) || p->from_file) {
             continue;
         }
         int r = resolve_one(cli, c, p, e);

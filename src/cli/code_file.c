@@ -43,7 +43,7 @@ static void on_progress(void *arg, int64_t sent, int64_t total)
     progress_bytes(arg, sent, total);
 }
 
-int code_send(struct cli *cli, int64_t service, const char *path, const char *description, json_t **ret,
+int file_send(struct cli *cli, const char *id, const json_t *more, const char *path, json_t **ret,
               struct err *e)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -53,12 +53,12 @@ int code_send(struct cli *cli, int64_t service, const char *path, const char *de
     if (r < 0) {
         return r;
     }
-    _cleanup_json_ json_t *args = json_pack("{s:I,s:s}", "service", (json_int_t)service, "filename", name);
-    if (description) {
-        json_object_set_new(args, "description", json_string(description));
+    _cleanup_json_ json_t *args = json_pack("{s:s}", "filename", name);
+    if (more) {
+        json_object_update(args, (json_t *)more);
     }
     _cleanup_call_request_ struct call_request req = {.method = NULL};
-    r = call_encode(call_find("code.upload"), args, &req, e);
+    r = call_encode(call_find(id), args, &req, e);
     r = r < 0 || cli->client ? r : cli_connect(cli, &cli->client, e);
     if (r < 0) {
         return r;
@@ -73,6 +73,16 @@ int code_send(struct cli *cli, int64_t service, const char *path, const char *de
                              .progress_arg = p};
     r = http_do(cli->client, &http, NULL, ret, e);
     return r < 0 ? cli_explain(cli, r, e) : 0;
+}
+
+int code_send(struct cli *cli, int64_t service, const char *path, const char *description, json_t **ret,
+              struct err *e)
+{
+    _cleanup_json_ json_t *args = json_pack("{s:I}", "service", (json_int_t)service);
+    if (description) {
+        json_object_set_new(args, "description", json_string(description));
+    }
+    return file_send(cli, "code.upload", args, path, ret, e);
 }
 
 int code_upload_run(struct cli *cli, struct command *c, struct err *e)

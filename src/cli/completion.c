@@ -70,7 +70,7 @@ static void add_things(struct cli *cli, const struct command *c, enum call_thing
         [THING_USER] = {"user.list", "username"},   [THING_APP] = {"app.list", "name"},
         [THING_SERVICE] = {"service.list", "name"}, [THING_NODE] = {"node.list", "id"},
         [THING_VERSION] = {"code.list", "name"},    [THING_OPERATION] = {"operation.list", "id"},
-        [THING_TOKEN] = {"token.list", "name"},
+        [THING_TOKEN] = {"token.list", "name"},     [THING_JOB] = {"manifest.list", "id"},
     };
     _cleanup_json_ json_t *args = json_object();
     const char *service = json_str(c->typed, "service", NULL);
@@ -170,7 +170,7 @@ static void add_values(struct cli *cli, const struct command *c, const struct ca
             add(out, *w, prefix);
         }
         strv_free(words);
-    } else if (p->kind == PARAM_FILE && p->positional) {
+    } else if ((p->kind == PARAM_FILE && p->positional) || p->from_file) {
         buf_adds(out, ":file\n");
     } else if (p->kind == PARAM_SETTINGS) {
         add_members(cli, c, "config.show", "settings", "", "=", prefix, out);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/fs.h"
+#include "base/nearest.h"
 #include "cli/help.h"
 #include "cli/print.h"
 #include "cli/resolve.h"
@@ -507,7 +508,7 @@ static int deck_run(struct cli *cli, char *const *words, struct err *e)
     }
     struct deck d = {.cli = cli, .action = find_action(words[1])};
     if (!d.action) {
-        const char *near = resolve_nearest(words[1], deck_action_names());
+        const char *near = str_nearest(words[1], deck_action_names());
         _cleanup_free_ char *hint =
             near ? str_printf("did you mean %s?", near) : xstrdup("cpsclient.web URL help");
         return err_set_hint(e, ERR_INVALID, hint, "there is no action \"%.60s\"", words[1]);

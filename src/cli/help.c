@@ -11,6 +11,7 @@ const struct help_noun_row help_nouns[] = {
     {"node", "nodes: what a service runs on, more and fewer of them"},
     {"code", "code versions: upload, enable, roll back"},
     {"config", "settings of a service"},
+    {"manifest", "whole applications in one file: check, plan, apply, download"},
     {"env", "environment variables of a service"},
     {"secret", "variables whose values are never shown"},
     {"log", "logs of services and nodes"},
@@ -46,7 +47,7 @@ char *help_placeholder(const struct call_param *p)
     if (p->kind == PARAM_VARIABLE_NAMES) {
         return xstrdup("NAME ...");
     }
-    if (p->kind == PARAM_FILE && p->positional) {
+    if ((p->kind == PARAM_FILE && p->positional) || p->from_file) {
         return xstrdup("FILE");
     }
     char *s = xstrdup(p->name);

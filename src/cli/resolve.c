@@ -1,6 +1,6 @@
 #include "cli/resolve.h"
 
-#include <ctype.h>
+#include "base/nearest.h"
 
 /* Where the names of a kind of thing come from. */
 struct source {
@@ -16,48 +16,9 @@ static const struct source sources[THING_MAX] = {
     [THING_NODE] = {"node.list", "node", {"address", "cloud_id"}, "conpaas node list"},
     [THING_VERSION] = {"code.list", "code version", {"name"}, "conpaas code list SERVICE"},
     [THING_TOKEN] = {"token.list", "token", {"name"}, "conpaas token list"},
+    [THING_JOB] = {NULL, "job", {NULL}, "conpaas manifest list"},
     [THING_OPERATION] = {NULL, "operation", {NULL}, "conpaas operation list"},
 };
-
-/* ---- nearest word ---- */
-
-#define WORD_MAX 64
-
-/* Edit distance, with at most WORD_MAX letters; a swap of neighbours counts two. */
-static int distance(const char *a, const char *b)
-{
-    int row[WORD_MAX + 1];
-    int la = (int)strnlen(a, WORD_MAX), lb = (int)strnlen(b, WORD_MAX);
-    for (int j = 0; j <= lb; j++) {
-        row[j] = j;
-    }
-    for (int i = 1; i <= la; i++) {
-        int corner = row[0];
-        row[0] = i;
-        for (int j = 1; j <= lb; j++) {
-            bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            int best = corner + !same;
-            corner = row[j];
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-        }
-    }
-    return row[lb];
-}
-
-const char *resolve_nearest(const char *text, const char *const *words)
-{
-    const char *best = NULL;
-    int least = (int)(strlen(text) + 2) / 3 + 1;
-    for (; *words; words++) {
-        int d = distance(text, *words);
-        if (d < least) {
-            least = d;
-            best = *words;
-        }
-    }
-    return best;
-}
 
 /* ---- look-up ---- */
 
@@ -102,7 +63,7 @@ static int fail_missing(const json_t *list, const struct source *s, const char *
             names[n++] = name;
         }
     }
-    const char *near = resolve_nearest(text, names);
+    const char *near = str_nearest(text, names);
     _cleanup_free_ char *hint = near ? str_printf("did you mean \"%s\"? %s", near, s->see) : xstrdup(s->see);
     free(names);
     if (n == 0) {
@@ -170,7 +131,7 @@ int resolve(struct cli *cli, enum call_thing thing, const char *text, int64_t se
         return 0;
     }
     if (!s->call) {
-        return err_set_hint(e, ERR_INVALID, s->see, "\"%.40s\" is no id of an %s", text, s->what);
+        return err_set_hint(e, ERR_INVALID, s->see, "\"%.40s\" is no id of %s", text, s->what);
     }
     _cleanup_json_ json_t *args = json_object();
     if (thing == THING_VERSION) {

@@ -9,5 +9,3 @@
  * with the nearest name as advice; ERR_CONFLICT listing the candidates when several match. */
 int resolve(struct cli *cli, enum call_thing thing, const char *text, int64_t service, int64_t *ret,
             struct err *e) WARN_UNUSED;
-/* The word of `words` (NULL-terminated) that was probably meant; NULL when none is near. */
-const char *resolve_nearest(const char *text, const char *const *words);

@@ -208,6 +208,11 @@ static const struct {
     {"code.upload", code_upload_run},
     {"code.download", code_download_run},
     {"app.events", events_run},
+    {"manifest.validate", manifest_validate_run},
+    {"manifest.plan", manifest_plan_run},
+    {"manifest.apply", manifest_apply_run},
+    {"manifest.upload", manifest_upload_run},
+    {"manifest.download", manifest_download_run},
 };
 
 int run_command(struct cli *cli, struct command *c, struct err *e)

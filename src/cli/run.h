@@ -15,6 +15,15 @@ int run_change(struct cli *cli, const char *id, const json_t *args, json_t **ret
 /* In code_file.c: uploading and downloading. */
 int code_upload_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
 int code_download_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
+/* Sends the file at path by a call that takes one; args: its others, may be NULL. */
+int file_send(struct cli *cli, const char *id, const json_t *args, const char *path, json_t **ret,
+              struct err *e) WARN_UNUSED;
+/* In manifest.c. */
+int manifest_validate_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
+int manifest_plan_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
+int manifest_apply_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
+int manifest_upload_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
+int manifest_download_run(struct cli *cli, struct command *c, struct err *e) WARN_UNUSED;
 /* Sends the archive at path; *ret is the version. */
 int code_send(struct cli *cli, int64_t service, const char *path, const char *description, json_t **ret,
               struct err *e) WARN_UNUSED;

@@ -207,23 +207,12 @@ void show_app(struct cli *cli, const json_t *app)
     print_label(cli, "created", "%s", created);
 }
 
-void show_operation(struct cli *cli, const json_t *op)
+/* What an operation or a job has done. */
+static void show_steps(struct cli *cli, const json_t *op)
 {
     const struct term *t = &cli->term;
-    int64_t started = json_int(op, "created", 0), ended = json_int(op, "ended", term_now(&cli->term));
-    _cleanup_free_ char *when = term_time(started),
-                        *took = term_duration(ended > started ? ended - started : 0);
     size_t i;
     json_t *step;
-    print_label(cli, "operation", "%lld: %s", (long long)json_int(op, "id", 0), json_str(op, "title", ""));
-    print_label(cli, "service", "%lld", (long long)json_int(op, "service", 0));
-    print_label(cli, "state", "%s", json_str(op, "state", ""));
-    if (json_str(op, "why", NULL)) {
-        print_label(cli, "why", "%s", json_str(op, "why", ""));
-    }
-    print_label(cli, "by", "%s", json_str(op, "user", "the system"));
-    print_label(cli, "accepted", "%s", when);
-    print_label(cli, "took", "%s", took);
     json_array_foreach(json_object_get(op, "steps"), i, step)
     {
         const char *state = json_str(step, "state", "");
@@ -241,6 +230,40 @@ void show_operation(struct cli *cli, const json_t *op)
         buf_done(&title);
         buf_done(&line);
     }
+}
+
+void show_operation(struct cli *cli, const json_t *op)
+{
+    int64_t started = json_int(op, "created", 0), ended = json_int(op, "ended", term_now(&cli->term));
+    _cleanup_free_ char *when = term_time(started),
+                        *took = term_duration(ended > started ? ended - started : 0);
+    print_label(cli, "operation", "%lld: %s", (long long)json_int(op, "id", 0), json_str(op, "title", ""));
+    print_label(cli, "service", "%lld", (long long)json_int(op, "service", 0));
+    print_label(cli, "state", "%s", json_str(op, "state", ""));
+    if (json_str(op, "why", NULL)) {
+        print_label(cli, "why", "%s", json_str(op, "why", ""));
+    }
+    print_label(cli, "by", "%s", json_str(op, "user", "the system"));
+    print_label(cli, "accepted", "%s", when);
+    print_label(cli, "took", "%s", took);
+    show_steps(cli, op);
+}
+
+void show_job(struct cli *cli, const json_t *job)
+{
+    int64_t started = json_int(job, "created", 0), ended = json_int(job, "ended", term_now(&cli->term));
+    _cleanup_free_ char *when = term_time(started),
+                        *took = term_duration(ended > started ? ended - started : 0);
+    print_label(cli, "job", "%lld", (long long)json_int(job, "id", 0));
+    print_label(cli, "application", "%s", json_str(job, "app_name", ""));
+    print_label(cli, "state", "%s", json_str(job, "state", ""));
+    if (json_str(job, "why", NULL)) {
+        print_label(cli, "why", "%s", json_str(job, "why", ""));
+    }
+    print_label(cli, "by", "%s", json_str(job, "user", ""));
+    print_label(cli, "accepted", "%s", when);
+    print_label(cli, "took", "%s", took);
+    show_steps(cli, job);
 }
 
 void show_config(struct cli *cli, const json_t *config)

@@ -12,6 +12,7 @@ void show_types(struct cli *cli, const json_t *list);
 void show_credit(struct cli *cli, const json_t *credit);
 void show_service(struct cli *cli, const json_t *service);
 void show_app(struct cli *cli, const json_t *app);
+void show_job(struct cli *cli, const json_t *job);
 void show_operation(struct cli *cli, const json_t *op);
 void show_config(struct cli *cli, const json_t *config);
 void show_log(struct cli *cli, const json_t *log);

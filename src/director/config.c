@@ -8,6 +8,7 @@
 #define D "director"
 #define C "credit"
 #define L "limits"
+#define F "fetch"
 #define AT(member) offsetof(struct config, member)
 
 static const struct conf_key keys[] = {
@@ -46,6 +47,20 @@ static const struct conf_key keys[] = {
     {L, "registrations_per_hour", CONF_INT, AT(registrations_per_hour), "60", 1, 100000,
      "new accounts for each address"},
     {L, "code_quota_mb", CONF_INT, AT(code_quota_mb), "2048", 1, 1048576, "code archives of one application"},
+    {F, "hosts", CONF_STRING, AT(fetch_hosts), "*", 0, 0,
+     "from where files that manifests name are fetched: host names by blanks, *.example.org for those below it, "
+     "* for all, none"},
+    {F, "ports", CONF_STRING, AT(fetch_ports), "443", 0, 0, "their ports, by blanks"},
+    {F, "http", CONF_BOOL, AT(fetch_http), "no", 0, 0, "also without TLS"},
+    {F, "networks", CONF_STRING, AT(fetch_networks), NULL, 0, 0,
+     "addresses and networks (10.1.0.0/16 fd00::/8) by blanks that may be reached although they are not public"},
+    {F, "ca_file", CONF_PATH, AT(fetch_ca_file), NULL, 0, 0,
+     "authorities that are trusted (PEM); without it, those of the system"},
+    {F, "max_mb", CONF_INT, AT(fetch_max_mb), "512", 1, 65536, "largest file"},
+    {F, "timeout_s", CONF_INT, AT(fetch_timeout_s), "600", 1, 86400, "longest time of one attempt"},
+    {F, "attempts", CONF_INT, AT(fetch_attempts), "5", 1, 100,
+     "when the other side does not answer or is overloaded"},
+    {F, "pause_s", CONF_INT, AT(fetch_pause_s), "5", 0, 3600, "between two attempts"},
     {L, "apps_per_user", CONF_INT, AT(apps_per_user), "100", 1, 100000, "applications of one user"},
     {0},
 };

@@ -18,6 +18,9 @@ struct config {
     int64_t logins_per_minute, registrations_per_hour;
     int64_t code_quota_mb, apps_per_user;
     int64_t provision_threads;
+    char *fetch_hosts, *fetch_ports, *fetch_networks, *fetch_ca_file;
+    bool fetch_http;
+    int64_t fetch_max_mb, fetch_timeout_s, fetch_attempts, fetch_pause_s;
 };
 
 /* Keys of the daemon and, as "[cloud NAME]", those of every driver. Ends with key NULL; static after the

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "director/artifact.h"
 #include "director/dispatch.h"
+#include "director/job.h"
 #include "director/node_api.h"
 #include "director/provision.h"
 #include "director/ticker.h"
@@ -258,6 +259,9 @@ int director_start(struct director *d, struct err *e)
         return rc;
     }
     make_addresses(d);
+    if ((rc = jobs_start(d, e)) < 0) {
+        return rc;
+    }
     atomic_store(&d->ready, true);
     if ((rc = provision_start(d, e)) < 0 || (rc = ticker_start(d, e)) < 0) {
         return rc;
@@ -278,6 +282,7 @@ void director_wake(struct director *d)
     d->woken = true;
     pthread_cond_signal(&d->tick);
     pthread_mutex_unlock(&d->tick_lock);
+    jobs_wake(d);
 }
 
 /* ---- close ---- */
@@ -327,6 +332,7 @@ void director_stop(struct director *d)
     stop_listeners(d);
     ticker_stop(d);
     provision_stop(d);
+    jobs_stop(d);
     if (d->store && d->lock_fd >= 0 && store_mark(d->store, NULL) < 0) {
         log_warn(&here, "the mark beside the database could not be written");
     }

@@ -31,6 +31,8 @@ struct director_cloud {
 };
 
 struct provision;
+struct jobs;
+struct job_fetches;
 
 struct director {
     struct config config;
@@ -55,6 +57,8 @@ struct director {
     struct http_server *users, *nodes;
     struct reader reader; /* of archives */
     struct provision *provision;
+    struct jobs *jobs;
+    struct job_fetches *fetches;
     pthread_t ticker;
     pthread_mutex_t tick_lock;
     pthread_cond_t tick;

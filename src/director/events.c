@@ -60,10 +60,24 @@ static void tell_operations(struct stream *s, struct buf *out, json_t *now, cons
     }
 }
 
+static void tell_jobs(struct stream *s, struct buf *out, json_t *now)
+{
+    struct job_filter f = {.app = s->slot->row.app.id, .active = true, .limit = 10};
+    struct job *list = NULL;
+    size_t n = 0;
+    if (store_jobs(s->d->store, &f, &list, &n, NULL) == 0) {
+        for (size_t i = 0; i < n; i++) {
+            tell(s, out, now, "job", object_job(&list[i]), false);
+        }
+        jobs_free(list, n);
+    }
+}
+
 static void tell_all(struct stream *s, struct buf *out, json_t *now, bool quiet_rest)
 {
     struct slot *slot = s->slot;
     tell(s, out, now, "app", object_app(s->d, slot), quiet_rest);
+    tell_jobs(s, out, now);
     for (int i = 0; i < slot->row.app.n_nodes; i++) {
         tell(s, out, now, "node", object_node(s->d, slot, NULL, &slot->row.app.nodes[i]), quiet_rest);
     }
@@ -95,7 +109,11 @@ static void tell_gone(struct stream *s, struct buf *out, const json_t *now)
         }
         _cleanup_op_row_ struct op_row o = {0};
         _cleanup_json_ json_t *data = NULL;
-        if (!str_eq(kind, "operation")) {
+        _cleanup_job_ struct job j = {0};
+        if (str_eq(kind, "job")) {
+            data = store_job(s->d->store, id, &j, NULL) == 0 ? object_job(&j) : json_object();
+            add_event(out, "job", 0, data);
+        } else if (!str_eq(kind, "operation")) {
             data = json_pack("{s:s, s:I}", "kind", kind, "id", (json_int_t)id);
             add_event(out, "gone", 0, data);
         } else if (store_op(s->d->store, id, &o, NULL) == 0) {

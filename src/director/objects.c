@@ -420,6 +420,23 @@ json_t *object_version(const struct version *v, int64_t current)
     return o;
 }
 
+json_t *object_job(const struct job *j)
+{
+    json_t *o = json_object();
+    put_int(o, "id", j->id);
+    put_int(o, "app", j->app);
+    put_text(o, "app_name", j->app_name);
+    put_text(o, "state", op_state_to_str(j->state));
+    put(o, "why", object_text(j->why));
+    put(o, "prune", json_boolean(j->prune));
+    put_text(o, "user", j->actor);
+    put_int(o, "created", j->created_ms);
+    put_int(o, "changed", j->changed_ms);
+    put(o, "ended", object_time(j->ended_ms));
+    put(o, "steps", json_incref(j->steps));
+    return o;
+}
+
 json_t *object_history(const struct event *ev)
 {
     json_t *o = json_object();
@@ -499,5 +516,12 @@ json_t *object_type(const struct service_type *t)
     put_text(o, "default_role", t->roles[t->default_role].name);
     put(o, "roles", roles);
     put(o, "settings", settings);
+    json_t *fields = json_array();
+    for (int i = 0; i < t->n_manifest; i++) {
+        json_array_append_new(fields, json_pack("{s:s, s:s, s:s}", "name", t->manifest[i].name, "kind",
+                                                manifest_kind_to_str(t->manifest[i].kind), "help",
+                                                t->manifest[i].help));
+    }
+    put(o, "manifest", fields);
     return o;
 }

@@ -14,6 +14,7 @@ json_t *object_service(struct director *d, struct slot *s, struct slot_service *
 json_t *object_node(struct director *d, struct slot *s, struct slot_service *v, const struct node *n);
 json_t *object_operation(struct director *d, struct slot *s, const struct op_row *o);
 json_t *object_version(const struct version *v, int64_t current);
+json_t *object_job(const struct job *j);
 json_t *object_history(const struct event *ev);
 json_t *object_token(const struct token *t, int64_t current);
 json_t *object_key(const struct key_row *k);

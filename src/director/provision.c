@@ -9,7 +9,7 @@
 
 #define QUEUE_MAX 4096
 
-struct job {
+struct provision_job {
     enum { JOB_NONE, JOB_NODE, JOB_LEAKS, JOB_ENDED } kind;
     int64_t app; /* JOB_NODE */
     struct cloud_task task;
@@ -19,10 +19,10 @@ struct provision {
     pthread_mutex_t lock;
     pthread_cond_t more;
     int first, n;
-    struct job queue[QUEUE_MAX];
+    struct provision_job queue[QUEUE_MAX];
     int n_threads;
     pthread_t threads[64];
-    struct job running[64]; /* by thread; JOB_NONE = idle */
+    struct provision_job running[64]; /* by thread; JOB_NONE = idle */
     bool stopping;
 };
 struct worker {
@@ -30,13 +30,13 @@ struct worker {
     int index;
 };
 
-static bool same(const struct job *a, const struct job *b)
+static bool same(const struct provision_job *a, const struct provision_job *b)
 {
     return a->kind == b->kind && a->app == b->app && a->cloud == b->cloud && a->task.node == b->task.node &&
            a->task.step == b->task.step;
 }
 
-static void add(struct director *d, const struct job *j)
+static void add(struct director *d, const struct provision_job *j)
 {
     struct provision *p = d->provision;
     pthread_mutex_lock(&p->lock);
@@ -56,17 +56,17 @@ static void add(struct director *d, const struct job *j)
 
 void provision_add(struct director *d, int64_t app, const struct cloud_task *task)
 {
-    add(d, &(struct job){.kind = JOB_NODE, .app = app, .task = *task});
+    add(d, &(struct provision_job){.kind = JOB_NODE, .app = app, .task = *task});
 }
 
 void provision_add_leaks(struct director *d, int cloud)
 {
-    add(d, &(struct job){.kind = JOB_LEAKS, .cloud = cloud});
+    add(d, &(struct provision_job){.kind = JOB_LEAKS, .cloud = cloud});
 }
 
 void provision_add_ended(struct director *d, int cloud)
 {
-    add(d, &(struct job){.kind = JOB_ENDED, .cloud = cloud});
+    add(d, &(struct provision_job){.kind = JOB_ENDED, .cloud = cloud});
 }
 
 /* ---- one node's call ---- */
@@ -76,7 +76,7 @@ struct target {
     int64_t owner;
 };
 
-static int copy_target(struct director *d, const struct job *j, struct target *ret)
+static int copy_target(struct director *d, const struct provision_job *j, struct target *ret)
 {
     _cleanup_slot_ struct slot *s = NULL;
     if (world_app(d->world, j->app, &s, NULL) < 0) {
@@ -94,7 +94,7 @@ static int copy_target(struct director *d, const struct job *j, struct target *r
 }
 
 /* What the machine is told: who it is, whom to trust, and the token that it enrols with. */
-static char *user_data(struct director *d, const struct job *j, const struct target *t)
+static char *user_data(struct director *d, const struct provision_job *j, const struct target *t)
 {
     _cleanup_free_ char *token = ca_enrol_token(d->ca, t->node.id, t->node.token);
     _cleanup_json_ json_t *o =
@@ -106,7 +106,7 @@ static char *user_data(struct director *d, const struct job *j, const struct tar
     return json_text(o);
 }
 
-static int call_create(struct director *d, struct director_cloud *c, const struct job *j,
+static int call_create(struct director *d, struct director_cloud *c, const struct provision_job *j,
                        const struct target *t, struct cloud_machine *m, struct err *e)
 {
     _cleanup_free_ char *data = user_data(d, j, t);
@@ -121,7 +121,7 @@ static int call_create(struct director *d, struct director_cloud *c, const struc
     return rc;
 }
 
-static int call_cloud(struct director *d, struct director_cloud *c, const struct job *j,
+static int call_cloud(struct director *d, struct director_cloud *c, const struct provision_job *j,
                       const struct target *t, struct cloud_machine *m, struct err *e)
 {
     const struct cloud_driver *driver = c->cloud.driver;
@@ -140,7 +140,7 @@ static int call_cloud(struct director *d, struct director_cloud *c, const struct
     return CLOUD_UNSUPPORTED;
 }
 
-static void feed_back(struct director *d, const struct job *j, const struct cloud_outcome *o)
+static void feed_back(struct director *d, const struct provision_job *j, const struct cloud_outcome *o)
 {
     _cleanup_slot_ struct slot *s = NULL;
     _cleanup_(txn_freep) struct txn *x = NULL;
@@ -174,7 +174,7 @@ static const char *const step_names[] = {
     [STEP_POLL] = "poll", [STEP_TERMINATE] = "terminate",
 };
 
-static void do_task(struct director *d, const struct job *j)
+static void do_task(struct director *d, const struct provision_job *j)
 {
     struct target t;
     struct cloud_machine m = {0};
@@ -285,7 +285,7 @@ static void tell_ended(struct director *d, struct director_cloud *c, const struc
     int rc = store_node_by_token(d->store, m->token, &row, &e);
     bool lives = rc == 0 && (row.node.status == NODE_UP || row.node.status == NODE_BOOTING);
     if (lives && str_eq(row.node.cloud_id, m->id)) {
-        struct job j = {.app = row.app, .task = {.service = row.service, .node = row.node.id}};
+        struct provision_job j = {.app = row.app, .task = {.service = row.service, .node = row.node.id}};
         struct cloud_outcome o = {.step = STEP_POLL, .result = CLOUD_OK, .gone = true};
         feed_back(d, &j, &o);
     } else if (rc == 0 && row.node.status == NODE_GONE && !atomic_load(&d->recovery)) {
@@ -310,10 +310,10 @@ static void do_ended(struct director *d, struct director_cloud *c)
 
 /* ---- the pool ---- */
 
-static bool take(struct provision *p, int index, struct job *ret)
+static bool take(struct provision *p, int index, struct provision_job *ret)
 {
     pthread_mutex_lock(&p->lock);
-    p->running[index] = (struct job){.kind = JOB_NONE};
+    p->running[index] = (struct provision_job){.kind = JOB_NONE};
     while (p->n == 0 && !p->stopping) {
         pthread_cond_wait(&p->more, &p->lock);
     }
@@ -332,7 +332,7 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     struct director *d = w->d;
-    struct job j;
+    struct provision_job j;
     while (take(d->provision, w->index, &j)) {
         switch (j.kind) {
         case JOB_NODE:

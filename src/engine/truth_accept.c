@@ -18,7 +18,6 @@ unsigned truth_legal_states(enum facet f, enum run value)
     case FACET_RUN:
         return value == RUN_RUNNING ? IN(INIT) | IN(STOPPED) | IN(ERROR)
                                     : IN(PROLOGUE) | IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
-    case FACET_COUNTS:
     case FACET_CMD:
         return IN(RUNNING) | IN(ADAPTING); /* ADAPTING: another facet changes, or something is repaired */
     default:
@@ -55,6 +54,10 @@ static int check_state(const struct truth *t, const struct change *c, struct err
         return 0;
     }
     bool stopping = c->facet == FACET_RUN && c->value.run == RUN_STOPPED;
+    if (c->facet == FACET_COUNTS && s->want.run == RUN_RUNNING) {
+        return err_set_hint(e, ERR_STATE, "stop it first", "wrong state: the service is ERROR: %s",
+                            s->error_why);
+    }
     if (stopping && s->want.run != RUN_RUNNING) {
         return err_set(e, ERR_STATE, "wrong state: the service is ERROR and nothing of it runs");
     }
@@ -314,7 +317,8 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
         *ret_op = 0; /* so it is */
         return 0;
     }
-    if ((c->facet == FACET_CODE || c->facet == FACET_SETTINGS) && s->want.run == RUN_STOPPED) {
+    bool shape = c->facet == FACET_CODE || c->facet == FACET_SETTINGS || c->facet == FACET_COUNTS;
+    if (shape && s->want.run == RUN_STOPPED) {
         if (!at_rest(s)) {
             return err_set(e, ERR_STATE, "wrong state: the nodes of the service are still leaving");
         }

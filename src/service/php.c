@@ -54,6 +54,10 @@ static const struct setting_def settings[] = {
 };
 // clang-format on
 
+static const struct manifest_field manifest[] = {
+    {"Archive", "code that becomes the active version", MANIFEST_CODE},
+};
+
 static const char *const secrets[] = {"session_password", NULL};
 
 static int check_counts(const int counts[ROLES_MAX], struct err *e)
@@ -186,6 +190,8 @@ const struct service_type service_php = {
     .n_settings = (int)ARRAY_LEN(settings),
     .default_code = php_default_code,
     .n_default_code = 1,
+    .manifest = manifest,
+    .n_manifest = (int)ARRAY_LEN(manifest),
     .secrets = secrets,
     .check_counts = check_counts,
     .sections = sections,

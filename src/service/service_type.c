@@ -13,6 +13,9 @@ static const char *const command_rule_table[COMMAND_RULE_MAX] = {
 };
 STR_TABLE_DEFINE(command_rule, enum command_rule, COMMAND_RULE_MAX);
 
+static const char *const manifest_kind_table[MANIFEST_KIND_MAX] = {[MANIFEST_CODE] = "code"};
+STR_TABLE_DEFINE(manifest_kind, enum manifest_kind, MANIFEST_KIND_MAX);
+
 const struct service_type *service_type_find(const char *name)
 {
     for (size_t i = 0; service_types[i]; i++) {

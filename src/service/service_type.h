@@ -78,6 +78,17 @@ struct command_def {
     int64_t deadline_ms; /* of the operation while nothing moves; 0 = DEADLINE_CMD_MS */
 };
 
+/* What a type adds to a service in a manifest (doc/MANIFEST.md): a member and what it means. */
+enum manifest_kind {
+    MANIFEST_CODE, /* a file: becomes the active code version */
+    MANIFEST_KIND_MAX
+};
+STR_TABLE_DECLARE(manifest_kind, enum manifest_kind);
+struct manifest_field {
+    const char *name, *help; /* "Archive" */
+    enum manifest_kind kind;
+};
+
 /* Everything the section function may look at. */
 struct section_in {
     const struct service *service;
@@ -101,6 +112,8 @@ struct service_type {
     int n_settings;
     const struct archive_file *default_code; /* "code-default" */
     int n_default_code;
+    const struct manifest_field *manifest;
+    int n_manifest;
     const char *const *secrets; /* names of random secrets that the director makes for each service */
 
     /* Grammar of counts beyond min and max; NULL: none. e says which rule and what to do. */

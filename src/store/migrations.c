@@ -292,12 +292,41 @@ static const char schema_4[] = "ALTER TABLE settings ADD COLUMN env TEXT NOT NUL
                                ") STRICT;"
                                "CREATE INDEX sealed_service ON sealed(service);";
 
+/* Manifests that are applied, and files that nothing uses yet. */
+static const char schema_jobs[] = "CREATE TABLE jobs("
+                                  " id INTEGER PRIMARY KEY,"
+                                  " owner INTEGER NOT NULL,"
+                                  " app INTEGER NOT NULL,"
+                                  " app_name TEXT NOT NULL,"
+                                  " state TEXT NOT NULL,"
+                                  " manifest TEXT NOT NULL," /* emptied at the end */
+                                  " prune INTEGER NOT NULL,"
+                                  " files TEXT NOT NULL,"
+                                  " steps TEXT NOT NULL,"
+                                  " op INTEGER NOT NULL,"
+                                  " why TEXT NOT NULL,"
+                                  " actor TEXT NOT NULL,"
+                                  " created_ms INTEGER NOT NULL,"
+                                  " changed_ms INTEGER NOT NULL,"
+                                  " ended_ms INTEGER NOT NULL"
+                                  ") STRICT;"
+                                  /* one at a time changes an application */
+                                  "CREATE UNIQUE INDEX jobs_active ON jobs(app) WHERE state = 'ACTIVE';"
+                                  "CREATE INDEX jobs_owner ON jobs(owner, id);"
+                                  "CREATE TABLE uploads("
+                                  " owner INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+                                  " sha256 TEXT NOT NULL,"
+                                  " filename TEXT NOT NULL,"
+                                  " size INTEGER NOT NULL,"
+                                  " format TEXT NOT NULL,"
+                                  " expires_ms INTEGER NOT NULL,"
+                                  " PRIMARY KEY(owner, sha256)"
+                                  ") STRICT;"
+                                  "CREATE INDEX uploads_sha256 ON uploads(sha256);";
+
 const struct migration migrations[] = {
-    {.version = 1, .sql = schema_1},
-    {.version = 2, .sql = schema_2},
-    {.version = 3, .sql = schema_3},
-    {.version = 4, .sql = schema_4},
-    {0},
+    {.version = 1, .sql = schema_1}, {.version = 2, .sql = schema_2},    {.version = 3, .sql = schema_3},
+    {.version = 4, .sql = schema_4}, {.version = 5, .sql = schema_jobs}, {0},
 };
 
 int migrations_latest(void)

@@ -305,6 +305,52 @@ int store_revisions_own(struct store *s, int64_t service, const char *name, int6
 /* Nothing that was deleted stays readable in the database's files. */
 int store_scrub(struct store *s, struct err *e) WARN_UNUSED;
 
+/* ---- jobs: manifests that are applied ---- */
+struct job {
+    int64_t id, owner, app, op; /* op: the operation it waits for, 0 = none */
+    char *app_name;
+    enum op_state state;
+    char *manifest; /* its text; "" when the job has ended */
+    bool prune;
+    json_t *files; /* what addresses held: see struct present */
+    json_t *steps; /* [{"title", "state", "started", "ended"}] */
+    char *why, *actor;
+    int64_t created_ms, changed_ms, ended_ms;
+};
+void job_done(struct job *j);
+#define _cleanup_job_ _cleanup_(job_done)
+void jobs_free(struct job *j, size_t n);
+/* Both in a transaction; save writes what changes in its life. */
+int store_job_add(struct store *s, const struct job *j, struct err *e) WARN_UNUSED;
+int store_job_save(struct store *s, const struct job *j, struct err *e) WARN_UNUSED;
+int store_job(struct store *s, int64_t id, struct job *ret, struct err *e) WARN_UNUSED;
+/* Newest first; of an owner, of an application (0: of all), only those under way. */
+struct job_filter {
+    int64_t owner, app;
+    bool active;
+    int limit;
+};
+int store_jobs(struct store *s, const struct job_filter *f, struct job **ret, size_t *ret_n,
+               struct err *e) WARN_UNUSED;
+
+/* A file of a user that no version needs to use yet: kept until it expires. */
+struct upload {
+    char sha256[SHA256_HEX];
+    char *filename, *format;
+    int64_t size, expires_ms;
+};
+void upload_done(struct upload *u);
+#define _cleanup_upload_ _cleanup_(upload_done)
+/* In a transaction; notes the artifact as well. The same again lasts longer. */
+int store_upload_add(struct store *s, int64_t owner, const struct upload *u, int64_t now_ms,
+                     struct err *e) WARN_UNUSED;
+/* By content: one that he sent, or the code of a service of his. ERR_NOT_FOUND. */
+int store_upload(struct store *s, int64_t owner, const char *sha256, struct upload *ret,
+                 struct err *e) WARN_UNUSED;
+int store_upload_bytes(struct store *s, int64_t owner, int64_t *ret, struct err *e) WARN_UNUSED;
+/* In a transaction. */
+int store_uploads_expire(struct store *s, int64_t now_ms, struct err *e) WARN_UNUSED;
+
 /* ---- certificates and enrolment ---- */
 struct certificate {
     char serial[64], name[256];

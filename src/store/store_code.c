@@ -149,7 +149,8 @@ int store_artifacts_unused(struct store *s, int (*f)(void *arg, const char *sha2
     struct db *db = store_writer(s);
     int rc = db_query(db, e, unused_row, &u,
                       "SELECT sha256 FROM artifacts a WHERE NOT EXISTS"
-                      " (SELECT 1 FROM versions v WHERE v.sha256 = a.sha256) LIMIT 100",
+                      " (SELECT 1 FROM versions v WHERE v.sha256 = a.sha256) AND NOT EXISTS"
+                      " (SELECT 1 FROM uploads u WHERE u.sha256 = a.sha256) LIMIT 100",
                       "");
     for (size_t i = 0; i < u.n; i++) {
         if (rc >= 0 && f(arg, u.names[i]) == 0) {

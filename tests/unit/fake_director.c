@@ -146,6 +146,11 @@ static json_t *make_nodes(void)
 }
 
 /* Answers that never change. */
+#define JOB(state, why)                                                                                                       \
+    "{\"id\":31,\"app\":2,\"app_name\":\"shop\",\"state\":\"" state "\",\"why\":" why                                         \
+    ",\"prune\":false,\"user\":\"ada\",\"created\":1789999940000,\"changed\":1789999999000,\"ended\":1789999999000,"          \
+    "\"steps\":[{\"title\":\"make service api (php)\",\"state\":\"DONE\",\"started\":1789999940000,\"ended\":1789999941000}," \
+    "{\"title\":\"start api\",\"state\":\"" state "\",\"started\":1789999941000,\"ended\":1789999999000}]}"
 static const struct {
     const char *id, *json;
 } canned[] = {
@@ -239,7 +244,26 @@ static const struct {
      "server\",\"min\":0,\"start\":0,\"max\":32},"
      "{\"name\":\"backend\",\"title\":\"PHP\",\"min\":0,\"start\":0,\"max\":32}],\"settings\":[{\"name\":"
      "\"memory_limit\",\"kind\":\"size\",\"default\":\"128M\",\"min\":1,\"max\":1000000000,\"help\":\"of a "
-     "script\"}]}]}"},
+     "script\"}],\"manifest\":[{\"name\":\"Archive\",\"kind\":\"code\",\"help\":\"code\"}]}]}"},
+    {"manifest.validate",
+     "{\"problems\":[{\"line\":9,\"column\":15,\"message\":\"there is no service type \\\"phpp\\\"\",\"hint\":\"did you mean php?\"},"
+     "{\"line\":12,\"column\":27,\"message\":\"several proxies need separate web and backend nodes\",\"hint\":null}]}"},
+    {"manifest.plan",
+     "{\"app_name\":\"shop\",\"app\":2,\"problems\":[],\"changes\":[{\"step\":\"counts\",\"service\":\"front\",\"title\":\"nodes of "
+     "front: web 2 -> 4\",\"maybe\":false},{\"step\":\"fetch\",\"service\":\"api\",\"title\":\"fetch https://example.org/api.tar.gz "
+     "for api\",\"maybe\":true},{\"step\":\"start\",\"service\":\"api\",\"title\":\"start api\",\"maybe\":false}],\"missing\":[],"
+     "\"same\":1,\"kept\":1,\"nodes_now\":4,\"nodes_then\":7,\"millicredits_per_hour_now\":4000,"
+     "\"millicredits_per_hour_then\":7000}"},
+    {"manifest.apply", JOB("DONE", "null")},
+    {"manifest.show", JOB("FAILED", "\"start api: failed: no node came up\"")},
+    {"manifest.list",
+     "{\"jobs\":[" JOB("DONE", "null") "," JOB("FAILED", "\"start api: failed: no node came up\"") "]}"},
+    {"manifest.cancel", JOB("CANCELLED", "\"cancelled by ada\"")},
+    {"manifest.download",
+     "{\"manifest\":{\"Application\":\"shop\",\"Services\":[{\"Type\":\"php\",\"ServiceName\":\"front\"}]}}"},
+    {"manifest.upload",
+     "{\"sha256\":\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\",\"filename\":\"shop.tar.gz\",\"size\":1234,"
+     "\"format\":\"tar.gz\",\"expires\":1790000000000}"},
     {"service.performance",
      "{\"time\":1790000000000,\"request_rate\":120.5,\"error_rate\":0,\"throughput\":1048576.25,"
      "\"response_time\":12.125}"},

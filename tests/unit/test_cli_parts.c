@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "base/nearest.h"
 #include "base/proc.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
@@ -207,10 +208,10 @@ static void test_table_is_never_wider(void **state)
 static void test_nearest(void **state)
 {
     static const char *const words[] = {"service", "node", "code", "config", NULL};
-    assert_string_equal(resolve_nearest("sevrice", words), "service");
-    assert_string_equal(resolve_nearest("Node", words), "node");
-    assert_string_equal(resolve_nearest("confg", words), "config");
-    assert_null(resolve_nearest("elephant", words));
+    assert_string_equal(str_nearest("sevrice", words), "service");
+    assert_string_equal(str_nearest("Node", words), "node");
+    assert_string_equal(str_nearest("confg", words), "config");
+    assert_null(str_nearest("elephant", words));
 }
 
 static void test_urls(void **state)

@@ -21,7 +21,7 @@
 /* ---- every call x everybody ---- */
 
 struct ids {
-    int64_t user, app, service, node, version, operation, token;
+    int64_t user, app, service, node, version, operation, token, job;
 };
 
 static int64_t id_of(const struct ids *ids, enum call_thing t)
@@ -41,6 +41,8 @@ static int64_t id_of(const struct ids *ids, enum call_thing t)
         return ids->operation;
     case THING_TOKEN:
         return ids->token;
+    case THING_JOB:
+        return ids->job;
     default:
         return 1;
     }
@@ -156,6 +158,10 @@ static void make_things(struct director_world *w, struct http_client *owner, str
     _cleanup_json_ json_t *change = NULL;
     _cleanup_json_ json_t *token = NULL;
     _cleanup_json_ json_t *user = NULL;
+    _cleanup_json_ json_t *job = NULL;
+    json_t *manifest = json_pack("{s:s}", "manifest", "{\"Application\": \"from a manifest\"}");
+    assert_int_equal(world_do(owner, "POST", "/v1/manifests", manifest, &job), 202);
+    ret->job = json_int(job, "id", 0);
     assert_int_equal(world_do(owner, "POST", "/v1/services", json_pack("{s:s}", "type", "php"), &service),
                      201);
     ret->service = json_int(service, "id", 0);
