@@ -9,11 +9,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "director/lifecycle.h"
+#include "director/seal.h"
 #include "director/txn.h"
 
 #define ROUND_MS 1000 /* the longest pause between two looks */
 #define WAIT_MAX_MS (3600 * 1000LL)
 #define SAME_MAX 3
+#define SEALED_AS "manifest" /* it may hold secrets */
 
 static const struct log_ctx here = {.logger = "director.job"};
 
@@ -56,7 +58,6 @@ static int end(struct director *d, struct job *j, enum op_state state, const cha
     j->ended_ms = j->changed_ms = now;
     free(j->why);
     j->why = xstrdup(why);
-    mem_wipe(j->manifest, strlen(j->manifest)); /* it may hold secrets */
     j->manifest[0] = '\0';
     log_info(&here, "job %lld: %s%s%s", (long long)j->id, op_state_to_str(state), *why ? ": " : "", why);
     return save(d, j, e);
@@ -133,11 +134,18 @@ static bool repeats(const struct job *j, const char *title)
 /* 1: not now; 0: something was done; 2: nothing is left to do. */
 static int compare(struct director *d, struct job *j, struct err *why)
 {
-    _cleanup_(manifest_freep) struct manifest *m = manifest_read(j->manifest, strlen(j->manifest));
+    char *text = NULL;
+    int rc = seal_read(&d->seal, j->id, SEALED_AS, j->manifest, &text, why);
+    if (rc < 0) {
+        return rc;
+    }
+    _cleanup_(manifest_freep) struct manifest *m = manifest_read(text, strlen(text));
     _cleanup_present_ struct present p = {0};
+    mem_wipe(text, strlen(text));
+    free(text);
     _cleanup_manifest_plan_ struct manifest_plan plan = {0};
     int64_t app = 0;
-    int rc = manifest_present(d, j->owner, j->app_name, m, j->files, &p, &app, why);
+    rc = manifest_present(d, j->owner, j->app_name, m, j->files, &p, &app, why);
     if (rc < 0) {
         return rc;
     }
@@ -307,7 +315,6 @@ static int add_job(struct director *d, const struct job_order *o, const char *na
     int64_t now = clock_steady_ms();
     struct job j = {.owner = o->owner, .app = app, .state = OP_ACTIVE, .prune = o->prune};
     j.app_name = xstrdup(name);
-    j.manifest = xstrdup(o->manifest);
     j.files = manifest_hashes(o->hashes);
     j.steps = json_array();
     j.why = xstrdup("");
@@ -321,6 +328,7 @@ static int add_job(struct director *d, const struct job_order *o, const char *na
     int rc = store_begin(d->store, e);
     if (rc >= 0) {
         j.id = store_new_id(d->store);
+        j.manifest = seal_text(&d->seal, j.id, SEALED_AS, o->manifest);
         rc = store_job_add(d->store, &j, e);
         if (rc < 0) {
             store_abort(d->store);

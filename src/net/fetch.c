@@ -73,14 +73,16 @@ static void url_parts_done(struct url_parts *p)
     curl_free(p->user);
 }
 
+/* The scheme's own word comes first: file:///x has no host. */
 static int split_url(const char *url, struct url_parts *ret, struct err *e)
 {
     CURLU *u = curl_url();
     bool ok = u && curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-              curl_url_get(u, CURLUPART_SCHEME, &ret->scheme, 0) == CURLUE_OK &&
-              curl_url_get(u, CURLUPART_HOST, &ret->host, 0) == CURLUE_OK &&
-              curl_url_get(u, CURLUPART_PORT, &ret->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
-    if (ok) {
+              curl_url_get(u, CURLUPART_SCHEME, &ret->scheme, 0) == CURLUE_OK;
+    bool web = ok && (str_eq(ret->scheme, "https") || str_eq(ret->scheme, "http"));
+    if (web) {
+        ok = curl_url_get(u, CURLUPART_HOST, &ret->host, 0) == CURLUE_OK &&
+             curl_url_get(u, CURLUPART_PORT, &ret->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
         (void)curl_url_get(u, CURLUPART_USER, &ret->user, 0);
     }
     curl_url_cleanup(u);
