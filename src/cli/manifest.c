@@ -238,6 +238,52 @@ static int send_missing(struct cli *cli, struct command *c, const json_t *plan, 
     return 0;
 }
 
+/* Where the value of a question belongs in the manifest. */
+static void put_answer(json_t *manifest, const json_t *question, const char *text)
+{
+    const char *service = json_str(question, "service", ""), *member = json_str(question, "member", "");
+    const char *name = json_str(question, "name", "");
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(manifest, "Services"), i, s)
+    {
+        if (str_eq(json_str(s, "ServiceName", json_str(s, "Type", "")), service)) {
+            json_t *in = str_eq(member, "Secrets") ? json_object_get(s, "Secrets") : s;
+            json_object_set_new(in, name, json_string(text));
+        }
+    }
+}
+
+/* Secrets that are null in the manifest and not there yet. */
+static int ask_secrets(struct cli *cli, struct command *c, const json_t *plan, struct err *e)
+{
+    const json_t *asks = json_object_get(plan, "asks");
+    const char *text = json_str(c->args, "manifest", "");
+    _cleanup_json_ json_t *manifest = NULL;
+    size_t i;
+    json_t *q;
+    int r = json_array_size(asks) ? json_parse(text, strlen(text), MANIFEST_MAX, &manifest, e) : 0;
+    json_array_foreach((json_t *)asks, i, q)
+    {
+        _cleanup_free_ char *prompt =
+            str_printf("%s of %s", json_str(q, "name", ""), json_str(q, "service", ""));
+        char *value = NULL;
+        r = r < 0 ? r : term_secret(&cli->term, prompt, &value, e);
+        if (value) {
+            put_answer(manifest, q, value);
+            mem_wipe(value, strlen(value));
+            free(value);
+        }
+    }
+    if (r == 0 && manifest) {
+        char *filled = json_text(manifest);
+        json_object_set_new(c->args, "manifest", json_string(filled));
+        mem_wipe(filled, strlen(filled));
+        free(filled);
+    }
+    return r;
+}
+
 struct job_state {
     struct progress *progress;
     json_t *job;
@@ -352,7 +398,8 @@ int manifest_apply_run(struct cli *cli, struct command *c, struct err *e)
     if (!cli->quiet && !cli->json) {
         print_plan(cli, cli->term.err, plan);
     }
-    r = send_missing(cli, c, plan, e);
+    r = ask_secrets(cli, c, plan, e);
+    r = r < 0 ? r : send_missing(cli, c, plan, e);
     r = r < 0 ? r : cli_call(cli, c->call->id, c->args, &job, e);
     if (r < 0) {
         return r;

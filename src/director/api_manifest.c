@@ -95,6 +95,7 @@ static int plan(struct api_call *c, struct err *e)
     json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o}", "app_name", l.name, "app",
                           l.app ? json_integer(l.app) : json_null(), "problems", manifest_problems_json(l.m),
                           "changes", changes, "missing", missing(c));
+    json_object_set_new(o, "asks", manifest_asks(l.m, &l.p));
     const struct {
         const char *name;
         int64_t n;

@@ -390,6 +390,13 @@ int job_apply(struct director *d, const struct job_order *o, struct job *ret, st
         tell_problem(m, e);
         return ERR_INVALID;
     }
+    _cleanup_json_ json_t *asks = manifest_asks(m, &p);
+    if (json_array_size(asks)) {
+        const json_t *first = json_array_get(asks, 0);
+        return err_set_hint(e, ERR_INVALID, "give it in the manifest; `conpaas manifest apply` asks for it",
+                            "the secret %s of %s has no value", json_str(first, "name", ""),
+                            json_str(first, "service", ""));
+    }
     bool made = !p.exists;
     if (made && (rc = make_app(d, o, name, &app, e)) < 0) {
         return rc;

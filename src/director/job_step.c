@@ -84,6 +84,25 @@ static int change_facet(struct doing *k, enum facet facet, const struct want *va
     return rc < 0 ? rc : accept_change(k, x, &change, e);
 }
 
+/* Seals what differs from what the revision has. */
+static int set_secrets(struct doing *k, struct txn *x, json_t *in, const json_t *given,
+                       const struct service_type *own, struct err *e)
+{
+    _cleanup_json_ json_t *open = NULL;
+    const char *key;
+    json_t *v;
+    int rc = revision_open(k->d, in, &open, e);
+    json_object_foreach((json_t *)given, key, v)
+    {
+        const struct manifest_field *f = own ? manifest_field(own, key) : NULL;
+        const char *name = f ? f->target : key, *text = json_string_value(v);
+        if (rc >= 0 && text && !str_eq(json_str(open, name, NULL), text)) {
+            rc = revision_secret(x, x->service.id, in, name, text, e);
+        }
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int do_settings(struct doing *k, struct err *e)
 {
     const struct manifest_service *s = &k->m->services[k->c->index];
@@ -103,7 +122,9 @@ static int do_settings(struct doing *k, struct err *e)
     if (s->environment) {
         json_object_update(r.env, s->environment);
     }
-    if ((rc = revision_check(&r, e)) < 0 || (rc = txn_begin(k->d, k->slot, k->v, &x, e)) < 0 ||
+    if ((rc = txn_begin(k->d, k->slot, k->v, &x, e)) < 0 ||
+        (rc = set_secrets(k, x, r.secrets, s->secrets, NULL, e)) < 0 ||
+        (rc = set_secrets(k, x, r.own, s->own, s->type, e)) < 0 || (rc = revision_check(&r, e)) < 0 ||
         (rc = revision_save(x, &r, &change.value.settings, e)) < 0) {
         return rc;
     }

@@ -172,6 +172,7 @@ static int add_service(struct director *d, const struct service *v, struct prese
     (void)str_copy(ret->why, sizeof(ret->why), v->in_error ? v->error_why : "");
     ret->settings = json_incref(r.settings);
     ret->environment = json_incref(r.env);
+    ret->links = json_incref(r.links);
     ret->versions = xcalloc(n ? n : 1, sizeof(*ret->versions));
     for (size_t i = 0; i < n; i++) {
         ret->versions[i].id = list[i].id;
@@ -179,7 +180,8 @@ static int add_service(struct director *d, const struct service *v, struct prese
     }
     ret->n_versions = (int)n;
     versions_free(list, n);
-    return 0;
+    rc = revision_open(d, r.secrets, &ret->secrets, e);
+    return rc < 0 ? rc : revision_open(d, r.own, &ret->own, e);
 }
 
 static int add_app(struct director *d, int64_t owner, const char *name, struct present *p, int64_t *ret_app,
@@ -199,7 +201,7 @@ static int add_app(struct director *d, int64_t owner, const char *name, struct p
     *ret_app = s->id;
     for (int i = 0; i < s->n && rc >= 0; i++) {
         rc = add_service(d, &s->services[i]->row.service, &p->services[p->n], e);
-        p->n += rc >= 0;
+        p->n++; /* also what is half filled: present_done frees it */
     }
     return rc;
 }
@@ -274,6 +276,41 @@ static void put_code(struct director *d, const struct slot *s, const struct serv
         json_pack("{s:s, s:s, s:s}", "url", url, "sha256", code.sha256, "filename", code.filename));
 }
 
+/* Their names alone: null is asked for. */
+static void put_secrets(const struct revision *r, json_t *o)
+{
+    const char *name;
+    json_t *id;
+    _cleanup_json_ json_t *all = json_object();
+    json_object_foreach(r->secrets, name, id)
+    {
+        json_object_set_new(all, name, json_null());
+    }
+    if (json_object_size(all)) {
+        json_object_set(o, "Secrets", all);
+    }
+}
+
+static void put_references(const struct slot *s, const struct revision *r, json_t *o)
+{
+    size_t i;
+    json_t *link;
+    _cleanup_json_ json_t *all = json_array();
+    json_array_foreach(r->links, i, link)
+    {
+        for (int k = 0; k < s->n; k++) {
+            const struct service *other = &s->services[k]->row.service;
+            if (other->id == json_int(link, "service", 0)) {
+                json_array_append_new(
+                    all, json_pack("{s:s, s:s}", "service", other->name, "as", json_str(link, "name", "")));
+            }
+        }
+    }
+    if (json_array_size(all)) {
+        json_object_set(o, "References", all);
+    }
+}
+
 static int put_service(struct director *d, const struct slot *s, const struct service *v, json_t *list,
                        struct err *e)
 {
@@ -293,6 +330,8 @@ static int put_service(struct director *d, const struct slot *s, const struct se
     if (json_object_size(r.env)) {
         json_object_set(o, "Environment", r.env);
     }
+    put_secrets(&r, o);
+    put_references(s, &r, o);
     put_code(d, s, v, o);
     json_array_append_new(list, o);
     return 0;

@@ -21,6 +21,9 @@ void present_done(struct present *p)
     for (int i = 0; i < p->n; i++) {
         json_decref(p->services[i].settings);
         json_decref(p->services[i].environment);
+        json_decref(p->services[i].secrets);
+        json_decref(p->services[i].own);
+        json_decref(p->services[i].links);
         free(p->services[i].versions);
     }
     json_decref(p->files);
@@ -128,6 +131,32 @@ static void check_service(struct manifest *m, const struct present *p, const str
     check_source(m, p, &s->code);
 }
 
+static const struct service_type *type_of(const struct manifest *m, const struct present *p, const char *name)
+{
+    const struct present_service *have = find_present(p, name);
+    for (int i = 0; i < m->n; i++) {
+        if (str_eq(m->services[i].name, name)) {
+            return m->services[i].type;
+        }
+    }
+    return have ? have->type : NULL;
+}
+
+static void check_references(struct manifest *m, const struct present *p, const struct manifest_service *s)
+{
+    for (int i = 0; i < s->n_references; i++) {
+        const struct manifest_reference *r = &s->references[i];
+        bool named = false;
+        for (int k = 0; k < m->n; k++) {
+            named = named || str_eq(m->services[k].name, r->service);
+        }
+        if (!named && !find_present(p, r->service)) {
+            manifest_complain(m, r->pointer, false, NULL,
+                              "there is no service \"%.64s\" in the manifest or the application", r->service);
+        }
+    }
+}
+
 static void check_room(struct manifest *m, const struct present *p)
 {
     int n = p->n;
@@ -144,6 +173,7 @@ void manifest_check(struct manifest *m, const struct present *p)
 {
     for (int i = 0; i < m->n; i++) {
         check_service(m, p, &m->services[i]);
+        check_references(m, p, &m->services[i]);
     }
     check_room(m, p);
     manifest_sort_problems(m);
@@ -260,11 +290,85 @@ static void add_environment(const struct making *k, struct buf *words)
     }
 }
 
+/* Members of `given` that are texts and differ from what it has. */
+static void add_secrets(const json_t *given, const json_t *have, const struct service_type *own,
+                        struct buf *words)
+{
+    const char *key = NULL;
+    json_t *v = NULL;
+    json_object_foreach((json_t *)given, key, v)
+    {
+        const struct manifest_field *f = own ? manifest_field(own, key) : NULL;
+        const json_t *has = json_object_get(have, f ? f->target : key);
+        if (json_is_string(v) && (!has || !json_equal(has, v))) {
+            buf_addf(words, "%s%s", words->len ? ", " : "", key);
+        }
+    }
+}
+
+static bool has_link(const struct present_service *have, const char *name, int64_t service)
+{
+    size_t i;
+    json_t *link;
+    json_array_foreach(have ? have->links : NULL, i, link)
+    {
+        if (str_eq(json_str(link, "name", ""), name) && json_int(link, "service", 0) == service) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_references(const struct making *k, struct buf *words)
+{
+    for (int i = 0; i < k->s->n_references; i++) {
+        const struct manifest_reference *r = &k->s->references[i];
+        const struct present_service *other = find_present(k->p, r->service);
+        const struct service_type *t = type_of(k->m, k->p, r->service);
+        _cleanup_free_ char *name = t ? manifest_reference_name(r, t) : NULL;
+        if (name && (!other || !has_link(k->have, name, other->id))) {
+            buf_addf(words, "%sreference to %s", words->len ? ", " : "", r->service);
+        }
+    }
+}
+
+static void add_asks(const struct manifest_service *s, const json_t *given, const json_t *have, bool own,
+                     json_t *list)
+{
+    const char *key = NULL;
+    json_t *v = NULL;
+    json_object_foreach((json_t *)given, key, v)
+    {
+        const struct manifest_field *f = own ? manifest_field(s->type, key) : NULL;
+        if (json_is_null(v) && !json_object_get(have, f ? f->target : key)) {
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "service", s->name, "member",
+                                                  own ? key : "Secrets", "name", key));
+        }
+    }
+}
+
+json_t *manifest_asks(const struct manifest *m, const struct present *p)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < m->n; i++) {
+        const struct manifest_service *s = &m->services[i];
+        const struct present_service *have = find_present(p, s->name);
+        if (s->type && s->name) {
+            add_asks(s, s->secrets, have ? have->secrets : NULL, false, list);
+            add_asks(s, s->own, have ? have->own : NULL, true, list);
+        }
+    }
+    return list;
+}
+
 static void plan_settings(struct making *k)
 {
     struct buf words = {0};
     add_settings(k, &words);
     add_environment(k, &words);
+    add_secrets(k->s->secrets, k->have ? k->have->secrets : NULL, NULL, &words);
+    add_secrets(k->s->own, k->have ? k->have->own : NULL, k->s->type, &words);
+    add_references(k, &words);
     if (words.len) {
         add(k, STEP_SETTINGS, "set %s of %s", words.data, k->s->name);
     }
@@ -413,8 +517,8 @@ void manifest_plan(const struct manifest *m, const struct present *p, bool prune
         add(&k, STEP_MAKE_APP, "make application %s", m->app);
     }
     for (int i = 0; i < m->n; i++) {
-        k.index = i;
-        k.s = &m->services[i];
+        k.index = m->order[i];
+        k.s = &m->services[k.index];
         k.have = find_present(p, k.s->name);
         plan_service(&k);
     }

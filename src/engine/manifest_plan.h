@@ -21,6 +21,9 @@ struct present_service {
     char why[WHY_MAX];   /* of ERROR */
     json_t *settings;    /* complete. owned */
     json_t *environment; /* owned */
+    json_t *secrets;     /* NAME -> text. owned */
+    json_t *own;         /* the type's own: name -> text. owned */
+    json_t *links;       /* [{"name", "service": id}]. owned */
     int n_versions;
     struct present_version *versions; /* owned */
 };
@@ -48,7 +51,7 @@ enum manifest_step {
     STEP_MAKE_SERVICE,
     STEP_FETCH,    /* source */
     STEP_VERSION,  /* sha256 becomes a version */
-    STEP_SETTINGS, /* settings and environment of the manifest's service */
+    STEP_SETTINGS, /* settings, environment, secrets, references of the manifest's service */
     STEP_COUNTS,   /* counts */
     STEP_CODE,     /* version; 0: the one that STEP_VERSION makes */
     STEP_START,
@@ -83,5 +86,7 @@ void manifest_plan_done(struct manifest_plan *p);
 
 /* What is wrong with the manifest only in view of what there is: adds to its problems. */
 void manifest_check(struct manifest *m, const struct present *p);
+/* Secrets without a value, in the manifest and in what there is: [{"service", "member", "name"}]. Caller owns it. */
+json_t *manifest_asks(const struct manifest *m, const struct present *p);
 /* m has no problems. prune: services that are not in it go. */
 void manifest_plan(const struct manifest *m, const struct present *p, bool prune, struct manifest_plan *ret);

@@ -22,6 +22,13 @@ void manifest_free(struct manifest *m)
         free(s->pointer);
         json_decref(s->settings);
         json_decref(s->environment);
+        json_decref(s->secrets);
+        json_decref(s->own);
+        for (int k = 0; k < s->n_references; k++) {
+            free(s->references[k].service);
+            free(s->references[k].as);
+            free(s->references[k].pointer);
+        }
         source_done(&s->code);
     }
     for (int i = 0; i < m->n_problems; i++) {
@@ -73,6 +80,25 @@ json_t *manifest_problems_json(const struct manifest *m)
                                               p->place.column, "message", p->message, "hint", p->hint));
     }
     return list;
+}
+
+const struct manifest_field *manifest_field(const struct service_type *t, const char *name)
+{
+    for (int i = 0; t && i < t->n_manifest; i++) {
+        if (str_eq(t->manifest[i].name, name)) {
+            return &t->manifest[i];
+        }
+    }
+    return NULL;
+}
+
+char *manifest_reference_name(const struct manifest_reference *r, const struct service_type *other)
+{
+    char *name = xstrdup(r->as ? r->as : other->name);
+    for (char *p = name; *p && !r->as; p++) {
+        *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+    }
+    return name;
 }
 
 /* ---- sources ---- */

@@ -25,6 +25,12 @@ struct manifest_source {
     char *pointer;           /* where it stands */
 };
 
+/* The service gets what another one exports, under this name. */
+struct manifest_reference {
+    char *service, *as; /* as: NULL = the other's type in capital letters */
+    char *pointer;
+};
+
 struct manifest_service {
     const struct service_type *type; /* NULL: a problem */
     char *name, *cloud;              /* cloud may be NULL */
@@ -34,6 +40,10 @@ struct manifest_service {
     int counts[ROLES_MAX];
     json_t *settings;    /* those given, as texts; NULL: none */
     json_t *environment; /* NAME -> text; NULL: none */
+    json_t *secrets;     /* NAME -> text, or null to be asked for; NULL: none */
+    json_t *own;         /* the same of the type's own: name of the member -> text or null */
+    int n_references;
+    struct manifest_reference references[SERVICES_MAX];
     struct manifest_source code;
 };
 
@@ -41,6 +51,7 @@ struct manifest {
     char *app, *description; /* app "" = a problem; description may be NULL */
     int n;
     struct manifest_service services[SERVICES_MAX];
+    int order[SERVICES_MAX]; /* those that are referred to first, else as in the text */
     struct json_places *places;
     int n_problems;
     struct manifest_problem problems[MANIFEST_PROBLEMS_MAX];
@@ -57,6 +68,9 @@ void manifest_sort_problems(struct manifest *m);
 /* [{"line", "column", "message", "hint"}] */
 json_t *manifest_problems_json(const struct manifest *m);
 
+/* The member of the type, or NULL; and the name of a reference, caller frees. */
+const struct manifest_field *manifest_field(const struct service_type *t, const char *name);
+char *manifest_reference_name(const struct manifest_reference *r, const struct service_type *other);
 /* A file name for a source: its own, the last part of the address, or "archive". Caller frees. */
 char *manifest_source_filename(const struct manifest_source *s);
 /* conpaas:APPLICATION/SERVICE[/VERSION] in its parts, all owned by the caller; version NULL: the active one. */

@@ -330,6 +330,43 @@ static void read_environment(const struct member *at)
     }
 }
 
+/* A value that is never shown; null: to be asked for. */
+static bool read_secret(const struct member *at, const char *key, const char *pointer, json_t *v,
+                        json_t **all)
+{
+    const char *text = json_string_value(v);
+    size_t len = json_string_length(v);
+    if (!json_is_null(v) && (!text || strlen(text) != len || len == 0 || len > VARIABLE_TEXT_MAX)) {
+        manifest_complain(at->m, pointer, false, "null: it is asked for",
+                          "%s must be a text of 1 to %d bytes, or null", key, VARIABLE_TEXT_MAX);
+        return false;
+    }
+    *all = *all ? *all : json_object();
+    json_object_set(*all, key, v);
+    return true;
+}
+
+static void read_secrets(const struct member *at)
+{
+    const char *key = NULL;
+    json_t *v = NULL;
+    if (!json_is_object(at->v)) {
+        manifest_complain(at->m, at->pointer, false, "for example {\"API_KEY\": null}",
+                          "Secrets must be an object: NAME -> text or null");
+        return;
+    }
+    json_object_foreach((json_t *)at->v, key, v)
+    {
+        _cleanup_free_ char *pointer = json_pointer(at->pointer, key);
+        _cleanup_err_ struct err e = {0};
+        if (name_check_variable(key, &e) < 0) {
+            manifest_complain(at->m, pointer, true, e.hint, "%s", e.message);
+        } else {
+            (void)read_secret(at, key, pointer, v, &at->s->secrets);
+        }
+    }
+}
+
 static const struct member_row service_rows[] = {
     {"Type", read_type},
     {"ServiceName", read_service_name},
@@ -338,22 +375,13 @@ static const struct member_row service_rows[] = {
     {"StartupInstances", read_counts},
     {"Settings", read_settings},
     {"Environment", read_environment},
+    {"Secrets", read_secrets},
 };
-
-static const struct manifest_field *type_field(const struct service_type *t, const char *name)
-{
-    for (int i = 0; t && i < t->n_manifest; i++) {
-        if (str_eq(t->manifest[i].name, name)) {
-            return &t->manifest[i];
-        }
-    }
-    return NULL;
-}
 
 static bool of_another_type(const char *name)
 {
     for (size_t i = 0; service_types[i]; i++) {
-        if (type_field(service_types[i], name)) {
+        if (manifest_field(service_types[i], name)) {
             return true;
         }
     }
@@ -388,6 +416,9 @@ static void read_field(const struct member *at, const struct manifest_field *f)
     case MANIFEST_CODE:
         read_source(at, &at->s->code);
         break;
+    case MANIFEST_SECRET:
+        (void)read_secret(at, at->name, at->pointer, (json_t *)at->v, &at->s->own);
+        break;
     case MANIFEST_KIND_MAX:
         break;
     }
@@ -401,7 +432,7 @@ static void read_service_member(const struct member *at)
             return;
         }
     }
-    const struct manifest_field *f = type_field(at->s->type, at->name);
+    const struct manifest_field *f = manifest_field(at->s->type, at->name);
     if (f) {
         read_field(at, f);
     } else {
@@ -505,6 +536,44 @@ static void read_member(const struct member *at)
     manifest_complain(at->m, at->pointer, true, hint, "a manifest has no member \"%.40s\"", at->name);
 }
 
+static int index_of(const struct manifest *m, const char *name)
+{
+    for (int i = 0; i < m->n; i++) {
+        if (str_eq(m->services[i].name, name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Those that it refers to, then itself. state: 0 not yet, 1 under way, 2 done. */
+static void visit(struct manifest *m, int i, int state[SERVICES_MAX], int *n)
+{
+    struct manifest_service *s = &m->services[i];
+    state[i] = 1;
+    for (int k = 0; k < s->n_references; k++) {
+        int other = index_of(m, s->references[k].service);
+        if (other >= 0 && state[other] == 1) {
+            manifest_complain(m, s->references[k].pointer, false, NULL,
+                              "the services refer to each other in a circle");
+        } else if (other >= 0 && state[other] == 0) {
+            visit(m, other, state, n);
+        }
+    }
+    state[i] = 2;
+    m->order[(*n)++] = i;
+}
+
+static void put_in_order(struct manifest *m)
+{
+    int state[SERVICES_MAX] = {0}, n = 0;
+    for (int i = 0; i < m->n; i++) {
+        if (state[i] == 0) {
+            visit(m, i, state, &n);
+        }
+    }
+}
+
 static void read_all(struct manifest *m, const json_t *j)
 {
     const char *key = NULL, *pointer = NULL;
@@ -544,6 +613,7 @@ struct manifest *manifest_read(const char *text, size_t len)
     } else {
         m->places = json_places_new(text, len);
         read_all(m, j);
+        put_in_order(m);
     }
     if (!m->app) {
         m->app = xstrdup("");

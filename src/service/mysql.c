@@ -58,6 +58,10 @@ static const struct setting_def settings[] = {
 
 static const char *const secrets[] = {"mysqldb_password", NULL};
 
+static const struct manifest_field manifest[] = {
+    {"Password", "of the user mysqldb; null: asked for", MANIFEST_SECRET, "mysqldb_password"},
+};
+
 static const struct node *node_of(const struct section_in *in, int64_t id)
 {
     for (int i = 0; i < in->service->n_nodes; i++) {
@@ -119,6 +123,8 @@ const struct service_type service_mysql = {
     .default_role = MYSQL,
     .settings = settings,
     .n_settings = (int)ARRAY_LEN(settings),
+    .manifest = manifest,
+    .n_manifest = (int)ARRAY_LEN(manifest),
     .secrets = secrets,
     .sections = sections,
 };

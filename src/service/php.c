@@ -55,7 +55,7 @@ static const struct setting_def settings[] = {
 // clang-format on
 
 static const struct manifest_field manifest[] = {
-    {"Archive", "code that becomes the active version", MANIFEST_CODE},
+    {"Archive", "code that becomes the active version", MANIFEST_CODE, NULL},
 };
 
 static const char *const secrets[] = {"session_password", NULL};

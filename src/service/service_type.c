@@ -13,7 +13,8 @@ static const char *const command_rule_table[COMMAND_RULE_MAX] = {
 };
 STR_TABLE_DEFINE(command_rule, enum command_rule, COMMAND_RULE_MAX);
 
-static const char *const manifest_kind_table[MANIFEST_KIND_MAX] = {[MANIFEST_CODE] = "code"};
+static const char *const manifest_kind_table[MANIFEST_KIND_MAX] = {
+    [MANIFEST_CODE] = "code", [MANIFEST_SECRET] = "secret"};
 STR_TABLE_DEFINE(manifest_kind, enum manifest_kind, MANIFEST_KIND_MAX);
 
 const struct service_type *service_type_find(const char *name)

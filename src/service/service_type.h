@@ -80,13 +80,15 @@ struct command_def {
 
 /* What a type adds to a service in a manifest (doc/MANIFEST.md): a member and what it means. */
 enum manifest_kind {
-    MANIFEST_CODE, /* a file: becomes the active code version */
+    MANIFEST_CODE,   /* a file: becomes the active code version */
+    MANIFEST_SECRET, /* a text, or null to be asked for: becomes one of the type's own secrets */
     MANIFEST_KIND_MAX
 };
 STR_TABLE_DECLARE(manifest_kind, enum manifest_kind);
 struct manifest_field {
     const char *name, *help; /* "Archive" */
     enum manifest_kind kind;
+    const char *target; /* MANIFEST_SECRET: which of `secrets` */
 };
 
 /* Everything the section function may look at. */

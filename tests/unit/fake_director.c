@@ -251,7 +251,7 @@ static const struct {
     {"manifest.plan",
      "{\"app_name\":\"shop\",\"app\":2,\"problems\":[],\"changes\":[{\"step\":\"counts\",\"service\":\"front\",\"title\":\"nodes of "
      "front: web 2 -> 4\",\"maybe\":false},{\"step\":\"fetch\",\"service\":\"api\",\"title\":\"fetch https://example.org/api.tar.gz "
-     "for api\",\"maybe\":true},{\"step\":\"start\",\"service\":\"api\",\"title\":\"start api\",\"maybe\":false}],\"missing\":[],"
+     "for api\",\"maybe\":true},{\"step\":\"start\",\"service\":\"api\",\"title\":\"start api\",\"maybe\":false}],\"missing\":[],\"asks\":[],"
      "\"same\":1,\"kept\":1,\"nodes_now\":4,\"nodes_then\":7,\"millicredits_per_hour_now\":4000,"
      "\"millicredits_per_hour_then\":7000}"},
     {"manifest.apply", JOB("DONE", "null")},
