@@ -27,19 +27,21 @@ function conpaas_check_path(): void
  */
 class DatabaseConpaas extends Wikimedia\Rdbms\DatabaseMysqli
 {
-    private const PATIENCE_S = 15;
+    private const PATIENCE_S = 10;
+    private static float $patient_until = 0; /* of all connections of a request together */
     private const NOT_NOW = [1040, 1047, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013];
 
     protected function mysqlConnect($server, $user, $password, $db)
     {
-        $deadline = microtime(true) + self::PATIENCE_S;
+        self::$patient_until = self::$patient_until ?: microtime(true) + self::PATIENCE_S;
         do {
             $connection = @parent::mysqlConnect($server, $user, $password, $db);
             if ($connection || !in_array(mysqli_connect_errno(), self::NOT_NOW, true)) {
+                self::$patient_until = $connection ? 0 : self::$patient_until;
                 return $connection;
             }
             usleep(100000);
-        } while (microtime(true) < $deadline);
+        } while (microtime(true) < self::$patient_until);
         return null;
     }
 

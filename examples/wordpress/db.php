@@ -7,7 +7,7 @@
  */
 class Conpaas_Db extends wpdb
 {
-    private const PATIENCE_S = 15;
+    private const PATIENCE_S = 10;
     private const TRIES = 6;
     private const LOST = [2006, 2013];
     private const NOT_NOW = [1040, 1047, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013];
