@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What people do with ready-made applications, with curl in place of a browser.  Sourced by wordpress.sh and
 # mediawiki.sh, which set $site (http://ADDRESS without a slash) and $jar (cookies).
 #
@@ -9,6 +9,18 @@ browse() { curl -s --max-time 60 -b "$jar" -c "$jar" -H 'Accept: text/html,*/*' 
 hidden() { grep -oE "<input[^>]*name=['\"]$1['\"][^>]*>" | sed -nE "s/.*value=['\"]([^'\"]*)['\"].*/\1/p" | head -n 1; }
 # The member of a JSON answer on standard input: a Python expression over d.
 member() { python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+
+# start_readers HOST:PORT /PATH=MARK...: they ask until stop_load, which says how many answers were not 200 with the mark.
+start_readers() {
+    local at=$1 p
+    local -a options=()
+    shift
+    for p in "$@"; do
+        options+=(--path "$p")
+    done
+    "$load" --target "$at" "${options[@]}" --keep 1 --new 1 --pause-ms 200 --seconds 1500 >"$T/load.out" 2>"$T/load.err" &
+    load_pid=$!
+}
 
 # ---- WordPress ----
 
