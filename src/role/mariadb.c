@@ -20,7 +20,6 @@
 #define ASK_MS 1000
 #define CHANGE_MS 10000  /* statements that the whole cluster carries out */
 #define MINORITY_MS 5000 /* so long a member may be cut off before it ends itself */
-#define CLUSTER_PORT 4567
 #define PEER_MS 500
 
 enum mariadb_start { START_WAIT, START_JOIN, START_LEAD };
@@ -132,10 +131,13 @@ static int mariadb_configure(struct role_engine *r, const json_t *section, enum 
 
 /* ---- start ---- */
 
+/* Clients are listened to only by one that has been a member since it started. Two that both only look for a cluster
+ * have their other ports open, and would take turns in waiting for each other for ever: nobody would be down, as the
+ * planner's recovery asks (M5). */
 static bool any_peer_answers(const struct mariadb_want *w)
 {
     for (int i = 0; i < w->n_peers; i++) {
-        const struct local_addr where = {.address = w->peers[i], .port = CLUSTER_PORT};
+        const struct local_addr where = {.address = w->peers[i], .port = (uint16_t)w->port};
         _cleanup_close_ int fd = local_connect(&where, clock_mono_ms() + PEER_MS, NULL);
         if (fd >= 0) {
             return true;

@@ -221,7 +221,7 @@ static const char config_tuning[] =
  * whoever comes up. */
 static const char config_provider[] =
     "evs.keepalive_period=PT1S;evs.inactive_check_period=PT0.5S;evs.suspect_timeout=PT5S;"
-    "evs.inactive_timeout=PT10S;evs.install_timeout=PT10S;pc.recovery=false;pc.wait_prim_timeout=PT20S;"
+    "evs.inactive_timeout=PT10S;evs.install_timeout=PT10S;pc.recovery=false;pc.wait_prim_timeout=PT10S;"
     "gcache.recover=yes;";
 
 static const char *value_of(const struct mariadb_want *w, const struct mariadb_setting *s)
