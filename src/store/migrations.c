@@ -299,7 +299,7 @@ static const char schema_jobs[] = "CREATE TABLE jobs("
                                   " app INTEGER NOT NULL,"
                                   " app_name TEXT NOT NULL,"
                                   " state TEXT NOT NULL,"
-                                  " manifest TEXT NOT NULL," /* emptied at the end */
+                                  " manifest TEXT NOT NULL," /* sealed; emptied at the end */
                                   " prune INTEGER NOT NULL,"
                                   " files TEXT NOT NULL,"
                                   " steps TEXT NOT NULL,"

@@ -310,7 +310,7 @@ struct job {
     int64_t id, owner, app, op; /* op: the operation it waits for, 0 = none */
     char *app_name;
     enum op_state state;
-    char *manifest; /* its text; "" when the job has ended */
+    char *manifest; /* its text, sealed; "" when the job has ended */
     bool prune;
     json_t *files; /* what addresses held: see struct present */
     json_t *steps; /* [{"title", "state", "started", "ended"}] */
