@@ -440,7 +440,11 @@ const struct call calls[] = {
         .detail = "Running operations are cancelled. The application's manager stays and still\n"
                   "costs 1 credit an hour.",
         .example = "conpaas service stop shop",
-        .params = {ARG_SERVICE, ARG_EXPECT_GEN},
+        .params = {
+            ARG_SERVICE, ARG_EXPECT_GEN,
+            {.name = "force", .in = IN_BODY, .kind = PARAM_BOOL, .fallback = "false",
+             .help = "although running services refer to it"},
+        },
     },
     {
         .id = "service.delete", .method = "DELETE", .path = "/v1/services/{service}", .who = WHO_OWNER,
@@ -453,6 +457,40 @@ const struct call calls[] = {
                   "listed until its last node is gone.",
         .example = "conpaas service delete shop",
         .params = {ARG_SERVICE},
+    },
+    {
+        .id = "service.link", .method = "POST", .path = "/v1/services/{service}/links", .who = WHO_OWNER,
+        .noun = "service", .verb = "link", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Let a service refer to another one of its application",
+        .detail = "Its code finds where the other one is in variables that begin with the\n"
+                  "reference's name: MYSQL_HOST, MYSQL_PORT, MYSQL_USER and MYSQL_PASSWORD of a\n"
+                  "database, PHP_URL of a php service. They stay right when nodes of the other one\n"
+                  "come, go or fail. `conpaas env list` shows them. The other one starts first.",
+        .example = "conpaas service link blog db\nconpaas service link shop prices --as PRICES",
+        .params = {
+            ARG_SERVICE,
+            {.name = "other", .in = IN_BODY, .kind = PARAM_ID, .required = true, .positional = true, .thing = THING_SERVICE,
+             .help = "the service that it refers to"},
+            {.name = "as", .in = IN_BODY, .kind = PARAM_TEXT, .min = 1, .max = 24,
+             .help = "name of the reference; without it, the type in capital letters"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
+    {
+        .id = "service.unlink", .method = "POST", .path = "/v1/services/{service}/links/remove", .who = WHO_OWNER,
+        .noun = "service", .verb = "unlink", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Take a reference of a service away",
+        .example = "conpaas service unlink blog MYSQL",
+        .params = {
+            ARG_SERVICE,
+            {.name = "name", .in = IN_BODY, .kind = PARAM_TEXT, .required = true, .positional = true, .min = 1, .max = 24,
+             .help = "name of the reference, as `conpaas env list` shows it"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
     },
     {
         .id = "service.performance", .method = "GET", .path = "/v1/services/{service}/performance",

@@ -43,6 +43,16 @@ int api_service(struct api_call *c, struct slot **ret, struct slot_service **ret
 int api_accept(struct api_call *c, struct txn *x, struct change *change, const char *title,
                struct err *e) WARN_UNUSED;
 
+/* References between services (api_env.c). */
+int api_link(struct api_call *c, struct err *e);
+int api_unlink(struct api_call *c, struct err *e);
+/* ERR_STATE naming the services (only those that run) that refer to this one. */
+int api_check_users(struct api_call *c, struct slot *s, int64_t service, bool running, const char *hint,
+                    struct err *e) WARN_UNUSED;
+/* ERR_STATE when one that v refers to is not running (J2). */
+int api_check_references(struct api_call *c, struct slot *s, const struct service *v,
+                         struct err *e) WARN_UNUSED;
+
 /* Ownership of a thing, as the dispatcher checks it. service: for THING_VERSION. The same ERR_NOT_FOUND for
  * what does not exist and what is somebody else's. */
 int api_check_thing(struct director *d, const struct caller *who, enum call_thing thing, int64_t id,

@@ -1,13 +1,42 @@
 /*
  * Environment variables of a service, and those of them that are secrets.
  */
+#include <ctype.h>
+
 #include "director/api.h"
 #include "director/revision.h"
 #include "model/names.h"
+#include "service/links.h"
 
 static json_t *variable(const char *name, const json_t *value, const char *origin)
 {
     return json_pack("{s:s, s:O, s:s}", "name", name, "value", value, "origin", origin);
+}
+
+/* As far as the director knows: values of secrets are not looked at. */
+static void add_references(struct api_call *c, struct slot *s, const struct revision *r, json_t *list)
+{
+    size_t k;
+    json_t *link, *value;
+    const char *name;
+    (void)c;
+    json_array_foreach(r->links, k, link)
+    {
+        _cleanup_json_ json_t *resolved = NULL;
+        for (int i = 0; i < s->n && !resolved; i++) {
+            const struct service *other = &s->services[i]->row.service;
+            resolved = other->id == json_int(link, "service", 0) ? link_resolve(link, other, NULL) : NULL;
+        }
+        json_object_foreach(json_object_get(resolved, "variables"), name, value)
+        {
+            json_array_append_new(list, variable(name, value, json_str(link, "name", "")));
+        }
+        json_object_foreach(json_object_get(resolved, "secrets"), name, value)
+        {
+            _cleanup_json_ json_t *hidden = json_null();
+            json_array_append_new(list, variable(name, hidden, json_str(link, "name", "")));
+        }
+    }
 }
 
 static int env_list(struct api_call *c, struct err *e)
@@ -30,6 +59,7 @@ static int env_list(struct api_call *c, struct err *e)
         _cleanup_json_ json_t *hidden = json_null();
         json_array_append_new(list, variable(name, hidden, "secret"));
     }
+    add_references(c, s, &r, list);
     return api_reply_list(c, list);
 }
 
@@ -170,3 +200,138 @@ static int secret_remove(struct api_call *c, struct err *e)
 
 const struct api_row api_secret_rows[] = {
     {"secret.list", secret_list}, {"secret.set", secret_set}, {"secret.remove", secret_remove}, {0}};
+
+/* ---- references ---- */
+
+/* The other services' references decide: to `from` there must be no way from `to`. */
+static int check_no_cycle(struct api_call *c, struct slot *s, int64_t from, int64_t to, int depth,
+                          struct err *e)
+{
+    if (from == to || depth > SERVICES_MAX) {
+        return err_set(e, ERR_INVALID, "the services would refer to each other in a circle");
+    }
+    for (int i = 0; i < s->n; i++) {
+        const struct service *v = &s->services[i]->row.service;
+        _cleanup_revision_ struct revision r = {0};
+        json_t *link;
+        size_t k;
+        int rc = v->id == to ? revision_load(c->d, v, &r, e) : 0;
+        json_array_foreach(r.links, k, link)
+        {
+            rc = rc < 0 ? rc : check_no_cycle(c, s, from, json_int(link, "service", 0), depth + 1, e);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static char *default_name(const struct service_type *t)
+{
+    char *name = xstrdup(t->name);
+    for (char *p = name; *p; p++) {
+        *p = (char)toupper((unsigned char)*p);
+    }
+    return name;
+}
+
+static int set_link(struct api_call *c, struct txn *x, struct revision *r, struct buf *title, struct err *e)
+{
+    int64_t id = api_int(c, "other");
+    const struct service *other = NULL;
+    for (int i = 0; i < x->slot->n; i++) {
+        const struct service *v = &x->slot->services[i]->row.service;
+        other = v->id == id ? v : other;
+    }
+    if (!other) {
+        return err_set(e, ERR_INVALID, "a service can refer only to services of its own application");
+    }
+    _cleanup_free_ char *name = api_text(c, "as") ? xstrdup(api_text(c, "as")) : default_name(other->type);
+    int rc = link_check_name(name, e);
+    if (rc < 0 || (rc = check_no_cycle(c, x->slot, x->service.id, id, 0, e)) < 0) {
+        return rc;
+    }
+    const json_t *there = link_find(r->links, name);
+    if (there && json_int(there, "service", 0) != id) {
+        return err_set_hint(e, ERR_INVALID, "give another name with --as", "there is a reference %s already",
+                            name);
+    }
+    if (json_array_size(r->links) >= LINKS_MAX) {
+        return err_set(e, ERR_QUOTA, "a service has at most %d references", LINKS_MAX);
+    }
+    buf_addf(title, "refer to %s as %s", other->name, name);
+    if (!there) {
+        json_array_append_new(r->links, json_pack("{s:s, s:I, s:i}", "name", name, "service", (json_int_t)id,
+                                                  "port", link_port(r->links, other->type)));
+    }
+    return 0;
+}
+
+static int remove_link(struct api_call *c, struct txn *x, struct revision *r, struct buf *title,
+                       struct err *e)
+{
+    const char *name = api_text(c, "name");
+    (void)x;
+    for (size_t i = 0; i < json_array_size(r->links); i++) {
+        if (str_eq(json_str(json_array_get(r->links, i), "name", ""), name)) {
+            buf_addf(title, "refer to %s no more", name);
+            json_array_remove(r->links, i);
+            return 0;
+        }
+    }
+    return err_set_hint(e, ERR_INVALID, "see `conpaas env list`", "there is no reference %s", name);
+}
+
+int api_link(struct api_call *c, struct err *e)
+{
+    return change_env(c, set_link, e);
+}
+
+int api_unlink(struct api_call *c, struct err *e)
+{
+    return change_env(c, remove_link, e);
+}
+
+int api_check_users(struct api_call *c, struct slot *s, int64_t service, bool running, const char *hint,
+                    struct err *e)
+{
+    _cleanup_buf_ struct buf who = {0};
+    for (int i = 0; i < s->n; i++) {
+        const struct service *v = &s->services[i]->row.service;
+        _cleanup_revision_ struct revision r = {0};
+        json_t *link;
+        size_t k;
+        int rc = revision_load(c->d, v, &r, e);
+        if (rc < 0) {
+            return rc;
+        }
+        json_array_foreach(r.links, k, link)
+        {
+            if (json_int(link, "service", 0) == service && (!running || v->want.run == RUN_RUNNING)) {
+                buf_addf(&who, "%s%s (as %s)", who.len ? ", " : "", v->name, json_str(link, "name", ""));
+            }
+        }
+    }
+    return who.len == 0 ? 0 : err_set_hint(e, ERR_STATE, hint, "other services refer to it: %s", who.data);
+}
+
+int api_check_references(struct api_call *c, struct slot *s, const struct service *v, struct err *e)
+{
+    _cleanup_revision_ struct revision r = {0};
+    json_t *link;
+    size_t k;
+    int rc = revision_load(c->d, v, &r, e);
+    json_array_foreach(r.links, k, link)
+    {
+        for (int i = 0; i < s->n; i++) {
+            const struct service *other = &s->services[i]->row.service;
+            if (rc >= 0 && other->id == json_int(link, "service", 0) && other->want.run != RUN_RUNNING) {
+                _cleanup_free_ char *hint = str_printf("conpaas service start %s", other->name);
+                rc = err_set_hint(e, ERR_STATE, hint, "it refers to %s, which is %s", other->name,
+                                  service_state_to_str(other->state));
+            }
+        }
+    }
+    return rc;
+}

@@ -108,6 +108,17 @@ static int service_rename(struct api_call *c, struct err *e)
     return rc < 0 ? rc : api_reply(c, object_service(c->d, s, v));
 }
 
+/* Services that refer to each other start and stop in order (J2, J3). */
+static int check_run(struct api_call *c, struct slot *s, struct slot_service *v, enum run run, struct err *e)
+{
+    if (run == RUN_RUNNING) {
+        return api_check_references(c, s, &v->row.service, e);
+    }
+    return json_flag(c->args, "force", false)
+               ? 0
+               : api_check_users(c, s, v->row.service.id, true, "stop those first, or say --force", e);
+}
+
 static int change_run(struct api_call *c, enum run run, const char *title, struct err *e)
 {
     _cleanup_slot_ struct slot *s = NULL;
@@ -115,6 +126,7 @@ static int change_run(struct api_call *c, enum run run, const char *title, struc
     struct slot_service *v = NULL;
     const char *cloud = api_text(c, "cloud");
     int rc = api_service(c, &s, &v, e);
+    rc = rc < 0 ? rc : check_run(c, s, v, run, e);
     if (rc < 0 || (cloud && (rc = director_pick_cloud(c->d, cloud, &cloud, e)) < 0) ||
         (rc = txn_begin(c->d, s, v, &x, e)) < 0) {
         return rc;
@@ -141,7 +153,10 @@ static int service_delete(struct api_call *c, struct err *e)
     _cleanup_slot_ struct slot *s = NULL;
     struct slot_service *v = NULL;
     int rc = api_service(c, &s, &v, e);
-    if (rc < 0 || (rc = lifecycle_delete_service(c->d, s, v, c->caller.user.username, e)) < 0) {
+    if (rc < 0 ||
+        (rc = api_check_users(c, s, v->row.service.id, false, "conpaas service unlink SERVICE NAME", e)) <
+            0 ||
+        (rc = lifecycle_delete_service(c->d, s, v, c->caller.user.username, e)) < 0) {
         return rc;
     }
     return api_reply_empty(c);
@@ -171,6 +186,8 @@ const struct api_row api_service_rows[] = {
     {"service.start", service_start},
     {"service.stop", service_stop},
     {"service.delete", service_delete},
+    {"service.link", api_link},
+    {"service.unlink", api_unlink},
     {"service.performance", service_performance},
     {0},
 };

@@ -42,6 +42,7 @@ static int add_contents(struct director *d, json_t *o, const struct revision *r,
 {
     json_t *secrets = NULL, *own = NULL;
     json_object_set(o, "env", r->env);
+    json_object_set(o, "links", r->links);
     int rc = revision_open(d, r->secrets, &secrets, e);
     if (rc < 0) {
         return rc;

@@ -60,6 +60,8 @@
     X(PRIMARY_DROPPED, "the primary's node goes before its role was handed over (Z5)")                       \
     X(PRIMARY_STUCK, "a lost primary is not replaced before it is destroyed (Z6)")                           \
     X(PAIR_FLAPS, "a holder that gives its role up is told to keep it while it does so (Z5)")                \
+    X(REFS_STALE, "nodes keep what they were told of the services that theirs refers to (J1)")               \
+    X(NO_START_ORDER, "a start does not wait for the services that it refers to (J2)")                       \
     X(NO_DEADLINE, "operations never time out (O5)")                                                         \
     X(NO_DIRECTOR_FENCE, "the director obeys a replaced manager (F1)")                                       \
     X(OVERDRAW, "the balance may become negative (B1)")                                                      \

@@ -36,9 +36,23 @@ static bool knows_enough(struct ctx *c)
 }
 
 /* C1: one request, all purposes together; no more than the director admits. */
+/* J2: a start makes no node before the services that it refers to are there. */
+static bool start_waits(struct ctx *c)
+{
+    for (int i = 0; i < c->s->n_ops; i++) {
+        const struct op *o = &c->s->ops[i];
+        if (o->facet == FACET_RUN && o->value.run == RUN_RUNNING && c->s->refs_wait[0] &&
+            !bug(NO_START_ORDER)) {
+            plan_waits(c, "%s", c->s->refs_wait);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void plan_create(struct ctx *c)
 {
-    if (!c->running || !c->credit_ok || c->now < c->s->create_after_ms) {
+    if (!c->running || !c->credit_ok || c->now < c->s->create_after_ms || start_waits(c)) {
         return;
     }
     int counts[ROLES_MAX] = {0};

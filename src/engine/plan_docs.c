@@ -195,6 +195,7 @@ static void wanted_doc(const struct ctx *c, int i, struct doc *d)
         return;
     }
     choose_settings(c, i, d);
+    d->refs = bug(REFS_STALE) ? p->a->r.applied.refs : c->s->refs; /* J1 */
     choose_code(c, p, d);
     if (c->pair >= 0 && (doc_has(d, c->pair) || (d->roles & c->uses_pair))) {
         d->holders = c->holders;

@@ -239,7 +239,9 @@ void plan_ops(struct ctx *c)
         const struct op *o = &c->s->ops[i];
         switch (o->facet) {
         case FACET_RUN:
-            if (o->value.run == RUN_RUNNING) {
+            if (o->value.run == RUN_RUNNING && c->s->refs_failed) {
+                plan_finish(c, o, OP_FAILED, c->s->refs_wait); /* J2 */
+            } else if (o->value.run == RUN_RUNNING) {
                 end_growth(c, o, facts && members_ok(c, false));
             } else if (c->n == 0) {
                 plan_finish(c, o, OP_DONE, "");

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "manager/narrate.h"
+#include "manager/references.h"
 #include "manager/summary.h"
 #include "manager/wire.h"
 #include "model/text.h"
@@ -242,6 +243,7 @@ static void plan_one(struct manager *m, struct managed *s, int64_t now_ms)
     struct plan p = {0};
     s->dirty = false;
     s->planned_ms = now_ms;
+    references_update(m, s);
     plan_service(&s->view, s->credit_ok, &s->have, now_ms, &p);
     for (int i = 0; i < p.n && m->end == END_NONE; i++) {
         execute(m, s, &p.actions[i], now_ms);

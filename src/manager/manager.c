@@ -118,6 +118,7 @@ void managed_free(struct managed *s)
     }
     json_decref(s->versions);
     json_decref(s->settings);
+    json_decref(s->resolved);
     have_done(&s->have);
     free(s);
 }

@@ -42,6 +42,7 @@ struct managed {
     int64_t id;
     struct service view;
     json_t *versions, *settings; /* arrays as in the view; owned */
+    json_t *resolved;            /* {REVISION: [what its references resolve to]}; owned */
     bool credit_ok;
     struct have have;
     int n_boxes;

@@ -1,5 +1,8 @@
 #include "manager/wire.h"
 
+#include "manager/references.h"
+#include "service/links.h"
+
 #include <string.h>
 
 static const json_t *version_of(const struct managed *s, int64_t id)
@@ -15,20 +18,6 @@ static const json_t *version_of(const struct managed *s, int64_t id)
     return NULL;
 }
 
-/* What the settings facet owns, in this revision. */
-static const json_t *revision_of(const struct managed *s, int64_t rev)
-{
-    size_t i;
-    json_t *v;
-    json_array_foreach(s->settings, i, v)
-    {
-        if (json_int(v, "rev", -1) == rev) {
-            return v;
-        }
-    }
-    return NULL;
-}
-
 bool wire_ready(const struct managed *s, const struct doc *d, struct err *e)
 {
     for (int i = 0; i < d->code.n; i++) {
@@ -37,7 +26,7 @@ bool wire_ready(const struct managed *s, const struct doc *d, struct err *e)
             return false;
         }
     }
-    if (d->settings != 0 && !revision_of(s, d->settings)) {
+    if (d->settings != 0 && !revision_find(s, d->settings)) {
         err_set(e, ERR_NOT_FOUND, "the view lacks settings revision %lld", (long long)d->settings);
         return false;
     }
@@ -85,27 +74,34 @@ static json_t *commands(const struct managed *s, const struct doc *d)
     return list;
 }
 
-static json_t *roles(const struct section_in *in)
+static json_t *roles(const struct section_in *in, const json_t *references)
 {
     const struct service_type *t = in->service->type;
     json_t *all = json_object();
+    bool related = false;
     for (int r = 0; r < t->n_roles; r++) {
         if (!doc_has(in->doc, r)) {
             continue;
         }
         bool drain = in->doc->drain >> r & 1;
+        json_t *engines = t->sections(in, r);
+        if (!related && service_type_has(t, r, ROLE_USER_CODE)) { /* once a node */
+            link_sections(references, engines);
+            related = true;
+        }
         json_object_set_new(all, t->roles[r].name,
-                            json_pack("{s:b, s:o}", "drain", drain, "engines", t->sections(in, r)));
+                            json_pack("{s:b, s:o}", "drain", drain, "engines", engines));
     }
     return all;
 }
 
 /* What the processes of the service's own code and its scripts find in their environment. */
-static json_t *environment(const json_t *revision)
+static json_t *environment(const json_t *revision, const json_t *references)
 {
     json_t *env = json_object();
     json_object_update(env, json_object_get(revision, "env"));
     json_object_update(env, json_object_get(revision, "secrets"));
+    link_variables(references, env);
     return env;
 }
 
@@ -113,7 +109,7 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                   json_t **ret, struct err *e)
 {
     _cleanup_json_ json_t *values = NULL;
-    const json_t *revision = revision_of(s, d->settings);
+    const json_t *revision = revision_find(s, d->settings), *references = references_of(s, d->settings);
     int r = service_type_settings(s->view.type, NULL, json_object_get(revision, "values"), &values, e);
     if (r < 0) {
         return r;
@@ -131,10 +127,10 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                                                       "op", (json_int_t)d->probe_op);
     *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
                      (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
-                     "roles", roles(&in), "artifacts", artifacts(s, d), "probe", probe, "cmds",
+                     "roles", roles(&in, references), "artifacts", artifacts(s, d), "probe", probe, "cmds",
                      commands(s, d), "allow", service_type_allow(&in));
     if (*ret && d->roles != 0) {
-        json_object_set_new(*ret, "env", environment(revision));
+        json_object_set_new(*ret, "env", environment(revision, references));
     }
     return *ret
                ? 0

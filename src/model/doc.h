@@ -21,12 +21,13 @@ struct doc_cmd {
 };
 
 struct doc {
-    uint64_t roles;                  /* bit r: the node has role r */
-    uint64_t drain;                  /* bit r: role r is to drain before it goes (R3) */
-    int64_t route;                   /* entry role: the version it routes to */
-    struct id_set names[ROLES_MAX];  /* entry role: nodes it names, by target role */
-    struct id_set code;              /* versions to hold, ready to serve */
-    int64_t settings;                /* revision */
+    uint64_t roles;                 /* bit r: the node has role r */
+    uint64_t drain;                 /* bit r: role r is to drain before it goes (R3) */
+    int64_t route;                  /* entry role: the version it routes to */
+    struct id_set names[ROLES_MAX]; /* entry role: nodes it names, by target role */
+    struct id_set code;             /* versions to hold, ready to serve */
+    int64_t settings;               /* revision */
+    int64_t refs; /* what the services that it refers to are like (J1); 0 = it refers to none */
     int64_t probe_version, probe_op; /* try this version once for that operation; 0 = none (A2) */
     int64_t boot_token;              /* bootstrapped roles: start as first member, once per token; 0 = join */
     int64_t boot_kind;               /* enum boot_kind */

@@ -111,6 +111,9 @@ struct service {
     struct node nodes[NODES_MAX]; /* all but GONE */
     int64_t nodes_rev, next_ord;
     int64_t looked_ms; /* of a view: when the director looked, so how fresh heard_ms is; 0 = now. Memory */
+    int64_t refs;      /* of a manager's view: number of what the references resolve to (J1). Memory */
+    bool refs_failed;  /* one of them will not be there without a user (J2). Memory */
+    char refs_wait[WHY_MAX]; /* which one is not there yet; "" = all are. Memory */
     struct fact facts[FACT_MAX];
     int fails; /* creations that failed since the last success (C2) */
     char fail_why[WHY_MAX];

@@ -321,10 +321,16 @@ static int relay_command(const struct role_engine *r, struct role_command *ret, 
     return 0;
 }
 
+/* A relay on the loopback is no entry point: nobody comes through it from outside. */
+static bool relay_is_local(const struct role_engine *r)
+{
+    return str_eq(json_str(r->section, "bind", "127.0.0.1"), "127.0.0.1");
+}
+
 /* Connections that go through an entry point; one on the loopback has no clients that would be missed. */
 static int relay_busy(struct role_engine *r)
 {
-    if (str_eq(json_str(r->section, "bind", "127.0.0.1"), "127.0.0.1")) {
+    if (relay_is_local(r)) {
         return 0;
     }
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
@@ -339,11 +345,12 @@ static int relay_busy(struct role_engine *r)
 static int relay_metrics(struct role_engine *r, json_t *out)
 {
     static const char *const wanted[][2] = {
-        {"served", "stot"}, {"sessions", "scur"}, {"served_bytes", "bout"}};
+        {"sessions", "scur"}, {"served", "stot"}, {"served_bytes", "bout"}};
+    size_t n = relay_is_local(r) ? 1 : ARRAY_LEN(wanted); /* what it serves is no visitor's */
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
     _cleanup_buf_ struct buf csv = {0};
     int rc = haproxy_ask(socket, "show stat", &csv, NULL);
-    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(wanted); i++) {
+    for (size_t i = 0; rc == 0 && i < n; i++) {
         int64_t v = haproxy_stat(csv.data, "entry", "FRONTEND", wanted[i][1]);
         if (v >= 0) {
             json_object_set_new(out, wanted[i][0], json_integer(v));

@@ -85,15 +85,11 @@ static const struct {
     const char *key;
     size_t offset;
 } doc_ints[] = {
-    {"route", offsetof(struct doc, route)},
-    {"settings", offsetof(struct doc, settings)},
-    {"probe_version", offsetof(struct doc, probe_version)},
-    {"probe_op", offsetof(struct doc, probe_op)},
-    {"boot_token", offsetof(struct doc, boot_token)},
-    {"boot_kind", offsetof(struct doc, boot_kind)},
-    {"primary", offsetof(struct doc, primary)},
-    {"master", offsetof(struct doc, master)},
-    {"members_rev", offsetof(struct doc, members_rev)},
+    {"route", offsetof(struct doc, route)},         {"settings", offsetof(struct doc, settings)},
+    {"refs", offsetof(struct doc, refs)},           {"probe_version", offsetof(struct doc, probe_version)},
+    {"probe_op", offsetof(struct doc, probe_op)},   {"boot_token", offsetof(struct doc, boot_token)},
+    {"boot_kind", offsetof(struct doc, boot_kind)}, {"primary", offsetof(struct doc, primary)},
+    {"master", offsetof(struct doc, master)},       {"members_rev", offsetof(struct doc, members_rev)},
 };
 
 static json_t *names_to_json(const struct doc *d, const struct service_type *type)

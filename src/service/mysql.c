@@ -112,6 +112,14 @@ static json_t *sections(const struct section_in *in, int role)
                      "password", json_str(in->secrets, "mysqldb_password", ""), "settings", in->settings);
 }
 
+static json_t *exports(const struct export_in *in)
+{
+    _cleanup_free_ char *port = str_printf("%d", in->port);
+    return json_pack("{s:{s:s, s:s, s:s}, s:{s:s}, s:o}", "variables", "HOST", "127.0.0.1", "PORT", port,
+                     "USER", "mysqldb", "secrets", "PASSWORD", json_str(in->secrets, "mysqldb_password", ""),
+                     "targets", service_type_entries(in->service, PORT_GLB));
+}
+
 const struct service_type service_mysql = {
     .name = "mysql",
     .title = "MySQL database",
@@ -126,5 +134,7 @@ const struct service_type service_mysql = {
     .manifest = manifest,
     .n_manifest = (int)ARRAY_LEN(manifest),
     .secrets = secrets,
+    .relay_port = PORT_MYSQL,
+    .exports = exports,
     .sections = sections,
 };

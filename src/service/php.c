@@ -11,7 +11,8 @@ enum { PROXY, WEB, BACKEND, SESSIONS, N_ROLES };
 #define PORT_WEB 8080
 #define PORT_BACKEND 9000
 #define PORT_SESSIONS 6379
-#define PORT_RELAY 6380 /* on 127.0.0.1: whichever Redis is primary */
+#define PORT_REFERENCE 8100 /* on 127.0.0.1 of those who refer to it */
+#define PORT_RELAY 6380     /* on 127.0.0.1: whichever Redis is primary */
 
 static const char *const proxy_logs[] = {"proxy.log", "proxy-error.log", NULL};
 static const char *const web_logs[] = {"web-access.log", "web-error.log", NULL};
@@ -26,7 +27,7 @@ static const struct role_def roles[N_ROLES] = {
     [WEB] = {.name = "web", .title = "web server", .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_TARGET | ROLE_SERVES_CODE,
              .max = 16, .with = -1, .port = PORT_WEB, .logs = web_logs},
     [BACKEND] = {.name = "backend", .title = "PHP",
-                 .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_TARGET | ROLE_SERVES_CODE | ROLE_CANARY | ROLE_USES_PAIR,
+                 .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_TARGET | ROLE_SERVES_CODE | ROLE_CANARY | ROLE_USES_PAIR | ROLE_USER_CODE,
                  .max = 16, .with = -1, .port = PORT_BACKEND, .logs = backend_logs},
     [SESSIONS] = {.name = "sessions", .title = "session store", .flags = ROLE_PAIR, .with = -1, .port = PORT_SESSIONS,
                   .logs = sessions_logs},
@@ -176,6 +177,14 @@ static void peers(const struct section_in *in, int role, struct id_set *ret)
     }
 }
 
+static json_t *exports(const struct export_in *in)
+{
+    _cleanup_free_ char *port = str_printf("%d", in->port),
+                        *url = str_printf("http://127.0.0.1:%d", in->port);
+    return json_pack("{s:{s:s, s:s, s:s}, s:o}", "variables", "HOST", "127.0.0.1", "PORT", port, "URL", url,
+                     "targets", service_type_entries(in->service, PORT_PROXY));
+}
+
 const struct service_type service_php = {
     .name = "php",
     .title = "PHP web hosting",
@@ -193,6 +202,8 @@ const struct service_type service_php = {
     .manifest = manifest,
     .n_manifest = (int)ARRAY_LEN(manifest),
     .secrets = secrets,
+    .relay_port = PORT_REFERENCE,
+    .exports = exports,
     .check_counts = check_counts,
     .sections = sections,
     .peers = peers,

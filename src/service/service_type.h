@@ -23,6 +23,7 @@ enum role_flag {
     ROLE_SERVES_CODE = 1 << 9, /* must have a version staged before it is routed to */
     ROLE_CANARY = 1 << 10,     /* new versions and settings are tried on one node of it first (A2, S1) */
     ROLE_USES_PAIR = 1 << 11,  /* reaches the holders of the pair role: its documents list them (Z rules) */
+    ROLE_USER_CODE = 1 << 13,  /* runs the service's own code: reaches what the service refers to (J rules) */
     ROLE_OPEN = 1 << 12,       /* its port is open to all, as an entry's is */
 };
 
@@ -100,6 +101,13 @@ struct section_in {
     const json_t *secrets;  /* of the service: {"session_password": ...} */
 };
 
+/* What the services that refer to this one get (J1). */
+struct export_in {
+    const struct service *service;
+    const json_t *secrets; /* as in section_in, of its good settings */
+    int port;              /* of the relay on the other one's nodes, 0 = the type has none */
+};
+
 struct service_type {
     const char *name, *title, *summary, *icon;
     const struct role_def *roles;
@@ -118,6 +126,11 @@ struct service_type {
     int n_manifest;
     const char *const *secrets; /* names of random secrets that the director makes for each service */
 
+    uint16_t relay_port; /* who refers to it reaches one of its servers there, on 127.0.0.1; 0 = no relay */
+    /* {"variables": {"HOST": TEXT}, "secrets": {"PASSWORD": TEXT}, "targets": [{"id", "address", "port"}]}: names get the
+     * reference's name in front; targets are where the relay leads. Pure, of records and facts alone. NULL: HOST and
+     * ADDRESSES of its nodes. */
+    json_t *(*exports)(const struct export_in *in);
     /* Grammar of counts beyond min and max; NULL: none. e says which rule and what to do. */
     int (*check_counts)(const int counts[ROLES_MAX], struct err *e);
     /* The engines of `role` on this node: a JSON array of sections, each {"engine": ..., "name": ...}. Pure. */
@@ -146,5 +159,7 @@ int service_type_check_counts(const struct service_type *t, const int counts[ROL
  * ERR_INVALID naming the key, the value and what is accepted. Caller owns *ret. */
 int service_type_settings(const struct service_type *t, const json_t *base, const json_t *given, json_t **ret,
                           struct err *e) WARN_UNUSED;
+/* [{"id", "address", "port"}] of the published entry points. */
+json_t *service_type_entries(const struct service *s, int port);
 /* `allow` of a document: [{"port": 9000, "from": ["10.88.0.4"]}] for all roles of doc. */
 json_t *service_type_allow(const struct section_in *in);

@@ -70,3 +70,61 @@ check "the director's files and all logs do not have it" not_in "$T/director" "$
 check "no log of a node has it" nodes_do_not_log "$secret"
 check "it is taken away" cps secret remove shop API_KEY
 check "on every backend" hidden_is none
+
+# References: shop asks prices, a service of the same application, through the relay on its own nodes.
+mkdir -p "$T/app-ask" "$T/app-answer"
+cat >"$T/app-answer/index.php" <<'END'
+<?php echo "price from ", gethostname(), "\n";
+END
+cat >"$T/app-ask/index.php" <<'END'
+<?php
+$c = @fsockopen(getenv('PRICES_HOST') ?: '', (int)getenv('PRICES_PORT'), $code, $why, 5);
+$text = '';
+if ($c) {
+    fwrite($c, "GET / HTTP/1.0\r\nHost: prices\r\n\r\n");
+    $text = stream_get_contents($c);
+}
+echo strpos($text, 'price from') !== false ? 'PRICE-OK ' . trim(strrchr($text, ' ')) : 'PRICE-MISSING', " end\n";
+END
+printf '%s' '<?php echo "PRICE-OK end";' >"$T/app-ask/plain.php"
+echo 'PRICE-OK end' >"$T/app-ask/static.txt"
+pack answer "$T/app-answer"
+pack ask "$T/app-ask"
+app=$(field 'd["app_name"]' service show shop)
+check "a second service of the application" cps service create php prices --app "$app" || exit 1
+check "the first refers to it" cps service link shop prices --as PRICES
+refused "a circle" 2 'in a circle' cps service link prices shop
+refused "the same name for another one" 2 'circle|reference' cps service link shop shop --as PRICES
+cps service create php other >/dev/null || give_up "a service of another application"
+refused "a service of another application" 2 'its own application' cps service link shop other
+check "the other application is removed again" cps service delete other --yes --no-wait
+refused "who is referred to is not deleted" 6 'shop \(as PRICES\)' cps service delete prices --yes
+check "what is referred to starts" cps service start prices || exit 1
+cps code enable prices "$(upload prices answer)" >/dev/null || give_up "its code"
+cps code enable shop "$(upload shop ask)" >/dev/null || give_up "code that asks it"
+asks() { page shop / | grep -q 'PRICE-OK '; }
+check "the code of the first reaches the second" wait_for 20 asks
+same "the list of variables shows the reference" '["PRICES_HOST", "PRICES_PORT", "PRICES_URL"]' \
+    "$(field 'sorted(v["name"] for v in d["variables"] if v["origin"] == "PRICES")' env list shop)"
+start_load "$front" 'PRICE-OK' --keep 4 --new 4 --pause-ms 25
+check "the second grows to nodes of its own" cps node add prices --web 1 --backend 1
+check "it gets a second proxy" cps node add prices --proxy 1
+check "the proxy goes again" cps node remove prices --proxy 1
+check "settings of the second change" cps config set prices memory_limit=100M
+stop_load
+same "0 of $requests requests failed meanwhile" 0 "$failed"
+refused "who is referred to is not stopped" 6 'shop \(as PRICES\)' cps service stop prices
+check "unless it has to" cps service stop prices --force
+holds "the first answers on" 'PRICE-MISSING end' "$(page shop /)"
+check "the second comes back" cps service start prices
+check "the first finds its new nodes" wait_for 20 asks
+check "everything stops, who refers first" cps service stop shop
+check "then what was referred to" cps service stop prices
+refused "a start needs what it refers to" 6 'it refers to prices, which is STOPPED' cps service start shop
+cps service start prices --no-wait >/dev/null || give_up "the start of prices"
+check "a start waits for what it refers to" cps service start shop
+same "which is there by then" RUNNING "$(state prices)"
+front=$(target shop)
+check "and is reached at once" asks
+check "the reference is taken away" cps service unlink shop PRICES
+holds "its variables are gone" 'PRICE-MISSING end' "$(page shop /)"

@@ -301,6 +301,11 @@ static void do_plan(struct world *w, struct event *e)
                 (double)(w->now - m->view[k].looked_ms) / 1000);
         }
     }
+    if (k == 0) {
+        m->view[k].refs = w->refs;
+        m->view[k].refs_failed = w->refs_failed;
+        (void)str_copy(m->view[k].refs_wait, sizeof m->view[k].refs_wait, w->refs_wait ? w->refs_wait : "");
+    }
     plan_service(&m->view[k], m->credit_ok, &s->have, w->now, &p);
     if (w->trace && p.waits_for[0] && w->now - s->said_ms > 30 * SECOND) {
         say(w, "service %d waits for: %s", k, p.waits_for);

@@ -250,6 +250,50 @@ static void moving_master(struct world *w)
     UNTIL(w, 100, master->v.node != old->node && master->v.node != 0);
 }
 
+static bool all_have_refs(struct world *w, int64_t refs)
+{
+    for (int r = 0; r <= BACKEND; r++) {
+        for (int k = 0; nth(w, r, k); k++) {
+            if (nth(w, r, k)->applied.refs != refs) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What the service refers to changes twice, once while a node is away. */
+static void references_change(struct world *w)
+{
+    w->refs = 7;
+    UNTIL(w, 60, all_have_refs(w, 7));
+    reboot(w, nth(w, BACKEND, 1), 10);
+    RUN(w, 2);
+    w->refs = 8;
+    UNTIL(w, 90, all_have_refs(w, 8));
+    HOLDS(w, 30, nth(w, PROXY, 0) && names(nth(w, PROXY, 0), BACKEND, nth(w, BACKEND, 0)));
+}
+
+/* A start waits, without a node, until what the service refers to is there; it fails when that will not be. */
+static void start_waits_for_references(struct world *w)
+{
+    w->refs_wait = "service db, which it refers to as DB, is PROLOGUE";
+    ask_run(w, RUN_RUNNING);
+    HOLDS(w, 120, machines(w, 0) == 0 && op_active(w, FACET_RUN));
+    w->refs_wait = NULL;
+    UNTIL(w, 200, !op_active(w, FACET_RUN) && nth(w, BACKEND, 0));
+    ask_run(w, RUN_STOPPED);
+    UNTIL(w, 200, !op_active(w, FACET_RUN) && machines(w, 0) == 0);
+    w->refs_wait = "service db, which it refers to as DB, is ERROR";
+    w->refs_failed = true;
+    ask_run(w, RUN_RUNNING);
+    UNTIL_HOLDING(w, 60, !op_active(w, FACET_RUN), machines(w, 0) == 0);
+    w->refs_wait = NULL;
+    w->refs_failed = false;
+    ask_run(w, RUN_RUNNING);
+    UNTIL(w, 200, nth(w, BACKEND, 0) && !op_active(w, FACET_RUN));
+}
+
 const struct scenario scen_order[] = {
     {.name = "late-destroy",
      .hole = "3: a late destroy of a booting node hits it when it is named",
@@ -356,5 +400,20 @@ const struct scenario scen_order[] = {
      .counts = {{1, 1, 2}},
      .bugs = CATCHES(BUG(UNNAMES_UNCLAIMED)),
      .play = unclaimed_target},
+    {.name = "references",
+     .hole = "nodes are not told that what their service refers to has changed",
+     .rule = "J1",
+     .services = "php",
+     .counts = {{1, 1, 2}},
+     .bugs = CATCHES(BUG(REFS_STALE)),
+     .play = references_change},
+    {.name = "start-order",
+     .hole = "a service starts before what it refers to",
+     .rule = "J2",
+     .services = "php",
+     .counts = {{1, 1, 1}},
+     .stopped = true,
+     .bugs = CATCHES(BUG(NO_START_ORDER)),
+     .play = start_waits_for_references},
     {0},
 };

@@ -224,6 +224,9 @@ struct world {
     bool dir_down, recovery, view_due;
     int dir_inc;
     int64_t dir_up_ms, tokens, reconciled_ms;
+    int64_t refs;          /* what the references of service 0 resolve to: every manager sees the same */
+    const char *refs_wait; /* which of them is not there yet; NULL = all are */
+    bool refs_failed;
     int64_t versions[SVC_MAX], settings[SVC_MAX];          /* counters of users */
     uint64_t bad_versions[SVC_MAX], bad_settings[SVC_MAX]; /* bit = number mod 64 */
     int64_t leak_calls[VMS_MAX];

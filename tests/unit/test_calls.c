@@ -536,6 +536,8 @@ static const struct {
     {"config.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"env.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"env.unset", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
+    {"service.link", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
+    {"service.unlink", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.remove", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
 };

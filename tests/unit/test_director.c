@@ -80,6 +80,7 @@ static json_t *value_of(const struct call *c, const struct call_param *p, const 
     default:
         return json_string(str_eq(c->noun, "key")          ? ANN_KEY
                            : str_eq(c->noun, "secret")     ? "API_KEY"
+                           : str_eq(c->id, "service.link") ? "PHP"
                            : str_eq(c->id, "token.create") ? "another"
                                                            : "thing");
     }

@@ -224,6 +224,67 @@ static void test_revisions_go(void **state)
     end(p);
 }
 
+static int64_t more_service(struct play *p, const char *name)
+{
+    _cleanup_json_ json_t *j = NULL;
+    assert_int_equal(
+        world_do(p->user, "POST", "/v1/services",
+                 json_pack("{s:s, s:s, s:I}", "type", "php", "name", name, "app", (json_int_t)p->app), &j),
+        201);
+    return json_int(j, "id", 0);
+}
+
+static int link_to(struct play *p, int64_t from, int64_t to, const char *as)
+{
+    _cleanup_json_ json_t *j = NULL;
+    _cleanup_free_ char *path = str_printf("/v1/services/%lld/links", (long long)from);
+    json_t *body = json_pack("{s:I}", "other", (json_int_t)to);
+    if (as) {
+        json_object_set_new(body, "as", json_string(as));
+    }
+    return world_do(p->user, "POST", path, body, &j);
+}
+
+static int post(struct play *p, int64_t service, const char *what, json_t *body)
+{
+    _cleanup_json_ json_t *j = NULL;
+    _cleanup_free_ char *path = str_printf("/v1/services/%lld%s", (long long)service, what);
+    return world_do(p->user, "POST", path, body, &j);
+}
+
+/* References: names, ports, circles; who is referred to is started first, stopped and deleted last. */
+static void test_references(void **state)
+{
+    struct play *p = begin();
+    _cleanup_json_ json_t *v = NULL, *none = NULL;
+    do_register(p);
+    int64_t b = more_service(p, "b"), c = more_service(p, "c");
+    assert_int_equal(link_to(p, p->service, b, NULL), 202);
+    assert_int_equal(link_to(p, p->service, b, NULL), 202);         /* once more is no change */
+    assert_int_equal(link_to(p, p->service, c, NULL), ERR_INVALID); /* the name is taken */
+    assert_int_equal(link_to(p, p->service, c, "C"), 202);
+    assert_int_equal(link_to(p, p->service, c, "9"), ERR_INVALID);
+    assert_int_equal(link_to(p, p->service, p->service, "ME"), ERR_INVALID);
+    assert_int_equal(link_to(p, b, c, NULL), 202);
+    assert_int_equal(link_to(p, c, p->service, NULL), ERR_INVALID);
+    json_t *links = json_object_get(newest(p, &v), "links");
+    assert_int_equal(json_array_size(links), 2);
+    assert_int_equal(json_int(json_array_get(links, 0), "port", 0), 8100);
+    assert_int_equal(json_int(json_array_get(links, 1), "port", 0), 8101);
+    assert_int_equal(json_int(json_array_get(links, 1), "service", 0), c);
+    /* order */
+    assert_int_equal(post(p, p->service, "/start", json_object()), ERR_STATE);
+    assert_int_equal(post(p, c, "/start", json_object()), 202);
+    assert_int_equal(post(p, b, "/start", json_object()), 202);
+    assert_int_equal(post(p, c, "/stop", json_object()), ERR_STATE);
+    assert_int_equal(post(p, c, "/stop", json_pack("{s:b}", "force", 1)), 202);
+    _cleanup_free_ char *path = str_printf("/v1/services/%lld", (long long)b);
+    assert_true(world_do(p->user, "DELETE", path, NULL, &none) < 0);
+    assert_int_equal(post(p, p->service, "/links/remove", json_pack("{s:s}", "name", "PHP")), 202);
+    assert_int_equal(post(p, p->service, "/links/remove", json_pack("{s:s}", "name", "PHP")), ERR_INVALID);
+    end(p);
+}
+
 /* ---- enrolment ---- */
 
 static void test_enrolment(void **state)
@@ -793,6 +854,7 @@ int main(void)
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_revisions_go),
+        cmocka_unit_test(test_references),
         cmocka_unit_test(test_enrolment),
         cmocka_unit_test(test_foreign_certificate),
         cmocka_unit_test(test_renewal),

@@ -3,6 +3,7 @@
  */
 #include "cm.h"
 
+#include "service/links.h"
 #include "service/php.h"
 
 static json_t *section(const char *settings, const char *role)
@@ -36,9 +37,61 @@ static void test_php_execution_time(void **state)
     }
 }
 
+/* What a service gets of a php service and of a database that it refers to: a relay and variables that stay as the
+ * servers change. */
+static void test_links(void **state)
+{
+    static struct service php, db;
+    php.type = &service_php;
+    db.type = service_type_find("mysql");
+    php.nodes[php.n_nodes++] = (struct node){.id = 4, .status = NODE_UP, .address = "10.0.0.4"};
+    php.nodes[php.n_nodes++] = (struct node){.id = 5, .status = NODE_UP, .address = "10.0.0.5"};
+    db.nodes[db.n_nodes++] = (struct node){.id = 9, .status = NODE_UP, .address = "10.0.0.9"};
+    set_add(&php.facts[FACT_ENTRIES].v.ids, 5);
+    set_add(&db.facts[FACT_ENTRIES].v.ids, 9);
+    _cleanup_json_ json_t *own = json_pack("{s:s}", "mysqldb_password", "hush");
+    _cleanup_json_ json_t *links = json_pack("[{s:s, s:i, s:i}]", "name", "API", "service", 1, "port", 8100);
+    assert_int_equal(link_port(links, &service_php), 8101);
+    assert_int_equal(link_port(links, db.type), 3306);
+    json_array_append_new(links, json_pack("{s:s, s:i, s:i}", "name", "MYSQL", "service", 2, "port", 3306));
+    _cleanup_json_ json_t *all = json_array(), *env = json_pack("{s:s}", "API_PORT", "mine"),
+                          *engines = json_array();
+    json_array_append_new(all, link_resolve(json_array_get(links, 0), &php, NULL));
+    json_array_append_new(all, link_resolve(json_array_get(links, 1), &db, own));
+    link_variables(all, env);
+    link_sections(all, engines);
+    static const char *const wanted[][2] = {
+        {"API_HOST", "127.0.0.1"},  {"API_URL", "http://127.0.0.1:8100"},
+        {"API_PORT", "mine"},       {"MYSQL_HOST", "127.0.0.1"},
+        {"MYSQL_PORT", "3306"},     {"MYSQL_USER", "mysqldb"},
+        {"MYSQL_PASSWORD", "hush"},
+    };
+    assert_int_equal(json_object_size(env), ARRAY_LEN(wanted));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        assert_string_equal(json_str(env, wanted[i][0], "none"), wanted[i][1]);
+    }
+    _cleanup_json_ json_t *sections =
+        json_loads("[{\"engine\": \"relay\", \"name\": \"link-api\", \"mode\": \"tcp\", \"port\": 8100,"
+                   "  \"targets\": [{\"id\": 5, \"address\": \"10.0.0.5\", \"port\": 80}]},"
+                   " {\"engine\": \"relay\", \"name\": \"link-mysql\", \"mode\": \"tcp\", \"port\": 3306,"
+                   "  \"targets\": [{\"id\": 9, \"address\": \"10.0.0.9\", \"port\": 3307}]}]",
+                   0, NULL);
+    assert_true(json_equal(engines, sections));
+    /* the other one is gone: the relay leads nowhere, the variables are not there */
+    _cleanup_json_ json_t *gone = link_resolve(json_array_get(links, 0), NULL, NULL);
+    assert_int_equal(json_array_size(json_object_get(gone, "targets")), 0);
+    assert_int_equal(json_object_size(json_object_get(gone, "variables")), 0);
+    static const char *const bad[] = {"", "a", "9A", "A-B", "ABCDEFGHIJKLMNOPQRSTUVWXY", "A B"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(link_check_name(bad[i], NULL), ERR_INVALID);
+    }
+    assert_int_equal(link_check_name("DB_2", NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_php_execution_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
