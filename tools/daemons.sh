@@ -1,12 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# Starting and stopping the two daemons: systemd where it runs, conpaas-run elsewhere.  Sourced after lib.sh.
+# Starting and stopping the daemons: systemd where it runs, conpaas-run elsewhere.  Sourced after lib.sh.
 
-daemon_start() { # hostd|director
+daemon_start() { # hostd|director|git
     if has_systemd; then
         systemctl enable --quiet "conpaas-$1"
         systemctl start "conpaas-$1"
     elif [ "$1" = director ]; then
+        install -d -m 0755 -o conpaas -g conpaas "$(dirname "$(ini_get "$sysconf/director.conf" git socket /run/conpaas-director/git.sock)")"
         "$libdir/conpaas-run" start director --user conpaas -- "$libdir/conpaas-director" --config "$sysconf/director.conf"
+    elif [ "$1" = git ]; then
+        "$libdir/conpaas-run" start git --user conpaas-git -- "$libdir/conpaas-git" --config "$sysconf/git.conf"
     else
         "$libdir/conpaas-run" start hostd -- "$libdir/conpaas-hostd" --config "$sysconf/hostd.conf"
     fi

@@ -343,8 +343,7 @@ const struct call calls[] = {
         .answer = ANSWER_JSON, .object = "added_keys",
         .summary = "Allow public keys to push code to an application",
         .detail = "Lines as in an authorized_keys file, without options; a key that is there\n"
-                  "already is not added again. This release only keeps them: pushing code comes\n"
-                  "with a later one.",
+                  "already is not added again. `conpaas git show SERVICE` says where to push.",
         .example = "conpaas key add shop \"$(cat ~/.ssh/id_ed25519.pub)\"",
         .params = {
             ARG_APP,
@@ -616,6 +615,32 @@ const struct call calls[] = {
         .summary = "Delete a code version that is not active",
         .example = "conpaas code delete shop code-2",
         .params = {ARG_SERVICE, ARG_VERSION},
+    },
+    /* ---- pushing code ---- */
+    {
+        .id = "git.show", .method = "GET", .path = "/v1/services/{service}/git", .who = WHO_OWNER,
+        .noun = "git", .verb = "show", .bare = true, .class = CLASS_READ, .status = 200,
+        .answer = ANSWER_JSON, .object = "git",
+        .summary = "Show where to push a service's code",
+        .detail = "A key that `conpaas key add` allowed may clone and push. A push to main or\n"
+                  "master becomes the code version git-COMMIT and is activated; when that fails,\n"
+                  "the push is refused with the reason. Other branches are only kept.",
+        .example = "conpaas git shop\ngit clone $(conpaas git shop --quiet)",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "git.set", .method = "PATCH", .path = "/v1/services/{service}/git", .who = WHO_OWNER,
+        .noun = "git", .verb = "set", .class = CLASS_POLICY, .body = BODY_JSON, .status = 200,
+        .answer = ANSWER_JSON, .object = "git",
+        .summary = "Say whether pushed code is activated at once",
+        .detail = "With --deploy=off a push only adds a code version: `conpaas code enable`\n"
+                  "activates it.",
+        .example = "conpaas git set shop --deploy=off",
+        .params = {
+            ARG_SERVICE,
+            {.name = "deploy", .in = IN_BODY, .kind = PARAM_BOOL, .required = true,
+             .help = "on or off; on until something else is said"},
+        },
     },
     /* ---- configuration ---- */
     {

@@ -10,6 +10,7 @@ const struct help_noun_row help_nouns[] = {
     {"service", "services: create, start, stop, look at"},
     {"node", "nodes: what a service runs on, more and fewer of them"},
     {"code", "code versions: upload, enable, roll back"},
+    {"git", "pushing code: where to, and what it does"},
     {"config", "settings of a service"},
     {"manifest", "whole applications in one file: check, plan, apply, download"},
     {"env", "environment variables of a service"},

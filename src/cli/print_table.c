@@ -66,6 +66,22 @@ const struct print_view print_views[] = {
             {{"AGE", .right = true}, "created", FORMAT_AGE},
         },
     },
+    {
+        .object = "added_keys",
+        .quiet = "added",
+        .facts = {
+            {"added", "added", FORMAT_INT},
+        },
+    },
+    {
+        .object = "git",
+        .quiet = "url",
+        .facts = {
+            {"push to", "url", FORMAT_TEXT},
+            {"activated", "deploy", FORMAT_YES},
+            {"keys", "keys", FORMAT_INT},
+        },
+    },
     {.object = "new_token", .quiet = "token", .print = show_new_token},
     {.object = "credit", .quiet = "balance", .print = show_credit},
     {

@@ -6,55 +6,10 @@
 
 #include "base/clock.h"
 #include "director/api.h"
-#include "director/artifact.h"
+#include "director/code.h"
 #include "director/revision.h"
 
-#define MB (1024 * 1024LL)
-
-static int check_quota(struct director *d, int64_t app, int64_t more, struct err *e)
-{
-    int64_t used = 0;
-    int rc = store_code_bytes(d->store, app, &used, e);
-    if (rc < 0) {
-        return rc;
-    }
-    int64_t quota = d->config.code_quota_mb * MB;
-    return used + more <= quota
-               ? 0
-               : err_set_hint(e, ERR_QUOTA, "delete versions that are not needed",
-                              "the code of the application has %lld MB, at most %lld MB are allowed",
-                              (long long)((used + more) / MB), (long long)d->config.code_quota_mb);
-}
-
-static int add_version(struct api_call *c, struct slot *s, struct slot_service *v, const struct artifact *a,
-                       struct err *e)
-{
-    _cleanup_(txn_freep) struct txn *x = NULL;
-    _cleanup_version_ struct version code = {
-        .service = v->row.service.id,
-        .size = a->size,
-        .created_ms = clock_steady_ms(),
-        .name = random_name("code-", 6),
-        .filename = xstrdup(api_text(c, "filename")),
-        .description = xstrdup(api_text(c, "description") ? api_text(c, "description") : ""),
-        .format = xstrdup(a->format),
-    };
-    (void)str_copy(code.sha256, sizeof(code.sha256), a->sha256);
-    int rc = check_quota(c->d, s->row.app.id, a->size, e);
-    if (rc < 0 || (rc = txn_begin(c->d, s, v, &x, e)) < 0) {
-        return rc;
-    }
-    code.id = store_new_id(c->d->store);
-    if ((rc = store_version_add(c->d->store, &code, e)) < 0 ||
-        (rc = txn_note(x, code.service, "code", 0, 0, "%s uploaded by %s (%s)", code.name,
-                       c->caller.user.username, code.filename)) < 0 ||
-        (rc = txn_commit(x, e)) < 0) {
-        return rc;
-    }
-    return api_reply(c, object_version(&code, 0));
-}
-
-/* Before the archive is copied and checked; add_version has the last word. */
+/* Before the archive is copied and checked; code_add has the last word. */
 static int check_room(struct api_call *c, int fd, struct err *e)
 {
     struct stat st;
@@ -64,7 +19,7 @@ static int check_room(struct api_call *c, int fd, struct err *e)
         return rc;
     }
     return fstat(fd, &st) < 0 ? err_errno(e, errno, "the upload cannot be read")
-                              : check_quota(c->d, app, st.st_size, e);
+                              : code_check_quota(c->d, app, st.st_size, e);
 }
 
 static int code_upload(struct api_call *c, struct err *e)
@@ -87,7 +42,17 @@ static int code_upload(struct api_call *c, struct err *e)
     if (!v->row.service.type->code || v->row.service.deleting) {
         return err_set(e, ERR_STATE, "the service takes no code");
     }
-    return add_version(c, s, v, &a, e);
+    _cleanup_free_ char *name = random_name("code-", 6);
+    _cleanup_version_ struct version code = {0};
+    struct code_new n = {
+        .artifact = &a,
+        .name = name,
+        .filename = api_text(c, "filename"),
+        .description = api_text(c, "description"),
+        .actor = c->caller.user.username,
+    };
+    rc = code_add(c->d, s, v, &n, &code, e);
+    return rc < 0 ? rc : api_reply(c, object_version(&code, 0));
 }
 
 static int code_list(struct api_call *c, struct err *e)

@@ -3,13 +3,15 @@
  */
 #include "base/clock.h"
 #include "director/api.h"
+#include "director/git_repo.h"
 
 static int director_version(struct api_call *c, struct err *e)
 {
-    return api_reply(c, json_pack("{s:s, s:i, s:s, s:I, s:b, s:I}", "version", CONPAAS_VERSION, "api", 1,
+    _cleanup_free_ char *git = git_address(c->d);
+    return api_reply(c, json_pack("{s:s, s:i, s:s, s:I, s:b, s:I, s:o}", "version", CONPAAS_VERSION, "api", 1,
                                   "installation", c->d->info.name, "now", (json_int_t)clock_wall_ms(),
                                   "registration", c->d->config.registration, "max_credit",
-                                  (json_int_t)c->d->config.max_credit));
+                                  (json_int_t)c->d->config.max_credit, "git", object_text(git)));
 }
 
 static int director_ca(struct api_call *c, struct err *e)

@@ -9,6 +9,7 @@
 #define C "credit"
 #define L "limits"
 #define F "fetch"
+#define G "git"
 #define AT(member) offsetof(struct config, member)
 
 static const struct conf_key keys[] = {
@@ -62,6 +63,13 @@ static const struct conf_key keys[] = {
      "when the other side does not answer or is overloaded"},
     {F, "pause_s", CONF_INT, AT(fetch_pause_s), "5", 0, 3600, "between two attempts"},
     {L, "apps_per_user", CONF_INT, AT(apps_per_user), "100", 1, 100000, "applications of one user"},
+    {G, "socket", CONF_PATH, AT(git_socket), NULL, 0, 0,
+     "socket of conpaas-git; without it, code cannot be pushed"},
+    {G, "user", CONF_STRING, AT(git_user), "conpaas-git", 0, 64, "who may use the socket"},
+    {G, "host", CONF_STRING, AT(git_host), NULL, 0, 256,
+     "name or address that people push to; without it, the first host name"},
+    {G, "port", CONF_INT, AT(git_port), "2222", 1, 65535, "port that people push to"},
+    {G, "login", CONF_STRING, AT(git_login), "git", 1, 32, "name in front of the @, as in git.conf"},
     {0},
 };
 

@@ -21,6 +21,8 @@ struct config {
     char *fetch_hosts, *fetch_ports, *fetch_networks, *fetch_ca_file;
     bool fetch_http;
     int64_t fetch_max_mb, fetch_timeout_s, fetch_attempts, fetch_pause_s;
+    char *git_socket, *git_user, *git_host, *git_login;
+    int64_t git_port;
 };
 
 /* Keys of the daemon and, as "[cloud NAME]", those of every driver. Ends with key NULL; static after the

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "director/artifact.h"
 #include "director/dispatch.h"
+#include "director/git_link.h"
 #include "director/job.h"
 #include "director/node_api.h"
 #include "director/provision.h"
@@ -263,7 +264,8 @@ int director_start(struct director *d, struct err *e)
         return rc;
     }
     atomic_store(&d->ready, true);
-    if ((rc = provision_start(d, e)) < 0 || (rc = ticker_start(d, e)) < 0) {
+    if ((rc = provision_start(d, e)) < 0 || (rc = ticker_start(d, e)) < 0 ||
+        (rc = git_link_start(d, e)) < 0) {
         return rc;
     }
     log_info(&here, "installation %s (incarnation %lld) at %s, nodes at %s", d->info.name,
@@ -330,6 +332,7 @@ void director_stop(struct director *d)
     atomic_store(&d->stopping, true);
     director_wake(d);
     stop_listeners(d);
+    git_link_stop(d);
     ticker_stop(d);
     provision_stop(d);
     jobs_stop(d);

@@ -33,6 +33,7 @@ struct director_cloud {
 struct provision;
 struct jobs;
 struct job_fetches;
+struct git_link;
 
 struct director {
     struct config config;
@@ -59,6 +60,7 @@ struct director {
     struct provision *provision;
     struct jobs *jobs;
     struct job_fetches *fetches;
+    struct git_link *git; /* the socket of conpaas-git, NULL: none */
     pthread_t ticker;
     pthread_mutex_t tick_lock;
     pthread_cond_t tick;

@@ -324,9 +324,27 @@ static const char schema_jobs[] = "CREATE TABLE jobs("
                                   ") STRICT;"
                                   "CREATE INDEX uploads_sha256 ON uploads(sha256);";
 
+/* What pushes became, and whether they take effect at once. */
+static const char schema_6[] = "CREATE TABLE pushes("
+                               " version INTEGER PRIMARY KEY REFERENCES versions(id) ON DELETE CASCADE,"
+                               " service INTEGER NOT NULL,"
+                               " hash TEXT NOT NULL,"
+                               " UNIQUE(service, hash)"
+                               ") STRICT;"
+                               "CREATE TABLE git("
+                               " service INTEGER PRIMARY KEY REFERENCES services(id) ON DELETE CASCADE,"
+                               " deploy INTEGER NOT NULL"
+                               ") STRICT;"
+                               "CREATE INDEX keys_body ON keys(body);";
+
 const struct migration migrations[] = {
-    {.version = 1, .sql = schema_1}, {.version = 2, .sql = schema_2},    {.version = 3, .sql = schema_3},
-    {.version = 4, .sql = schema_4}, {.version = 5, .sql = schema_jobs}, {0},
+    {.version = 1, .sql = schema_1},
+    {.version = 2, .sql = schema_2},
+    {.version = 3, .sql = schema_3},
+    {.version = 4, .sql = schema_4},
+    {.version = 5, .sql = schema_jobs},
+    {.version = 6, .sql = schema_6},
+    {0},
 };
 
 int migrations_latest(void)

@@ -116,6 +116,22 @@ int store_key_remove(struct store *s, int64_t app, const char *which, struct err
 /* In the order in which they came; caller frees *ret. */
 int store_keys(struct store *s, int64_t app, struct key_row **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
 
+/* The applications to which it may push, in the order of their ids; caller frees *ret. */
+int store_key_apps(struct store *s, const char *type, const char *body, int64_t **ret, size_t *ret_n,
+                   struct err *e) WARN_UNUSED;
+
+/* ---- pushes ---- */
+/* The version came from this commit. In a transaction. */
+int store_push_add(struct store *s, int64_t service, int64_t version, const char *commit,
+                   struct err *e) WARN_UNUSED;
+/* 1 and the version that a commit became, 0 when there is none (any more). */
+int store_push_find(struct store *s, int64_t service, const char *commit, int64_t *ret_version,
+                    struct err *e) WARN_UNUSED;
+/* Whether a push makes its version the active one; true when nothing was said. */
+int store_git_deploy(struct store *s, int64_t service, bool *ret, struct err *e) WARN_UNUSED;
+/* In a transaction. */
+int store_git_set_deploy(struct store *s, int64_t service, bool deploy, struct err *e) WARN_UNUSED;
+
 /* ---- applications and services ---- */
 struct app_row {
     struct app app;

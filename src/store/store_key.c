@@ -78,3 +78,33 @@ int store_keys(struct store *s, int64_t app, struct key_row **ret, size_t *ret_n
     *ret_n = l.n;
     return 0;
 }
+
+struct id_list {
+    int64_t *v;
+    size_t n;
+};
+
+static int id_row(void *arg, sqlite3_stmt *row)
+{
+    struct id_list *l = arg;
+    l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+    l->v[l->n++] = DB_INT(row, 0);
+    return 0;
+}
+
+int store_key_apps(struct store *s, const char *type, const char *body, int64_t **ret, size_t *ret_n,
+                   struct err *e)
+{
+    struct id_list l = {0};
+    struct db *db = store_read(s);
+    int rc = db_query(db, e, id_row, &l, "SELECT app FROM keys WHERE body = ? AND type = ? ORDER BY app",
+                      "ss", body, type);
+    store_read_end(s, db);
+    if (rc < 0) {
+        free(l.v);
+        return rc;
+    }
+    *ret = l.v;
+    *ret_n = l.n;
+    return 0;
+}

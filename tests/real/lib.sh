@@ -21,6 +21,7 @@ take_place() {
             gateway=10.$((99 + place)).0.1
             user_port=$((19999 - 10 * place))
             node_port=$((19998 - 10 * place))
+            git_port=$((19997 - 10 * place))
             uid_base=$((700000000 + 20000000 * place))
             return 0
         fi
@@ -169,9 +170,27 @@ max_credit = 50
 logins_per_minute = 1000
 registrations_per_hour = 1000
 
+[git]
+socket = $T/gitsock/git.sock
+user = $runner
+host = 127.0.0.1
+port = $git_port
+
 [cloud local]
 driver = local
 socket = $T/sock/hostd.sock
+END
+}
+
+git_conf() {
+    cat <<END
+[git]
+socket = $T/gitsock/git.sock
+dir = $T/git
+listen = 127.0.0.1
+port = $git_port
+push_max_mb = 8
+repository_max_mb = 64
 END
 }
 
@@ -180,6 +199,10 @@ start_hostd() { helper start hostd -- "$build/src/hostd/conpaas-hostd" --config 
 start_director() {
     helper start director --user "$runner" -- "$build/src/director/conpaas-director" --config "$T/director.conf"
 }
+start_git() {
+    helper start git --user "$runner" -- "$build/src/git/conpaas-git" --config "$T/git.conf"
+}
+git_answers() { grep -q '^SSH-2.0-' < <(timeout 2 cat <"/dev/tcp/127.0.0.1/$git_port"); }
 api_answers() { curl -ksf --max-time 5 "https://127.0.0.1:$user_port/v1/version"; }
 # The daemon's own process, not its supervisor.
 # The daemon itself, not a process that it has forked.
@@ -189,25 +212,29 @@ director_admin() { "$build/src/director/conpaas-director" --config "$T/director.
 
 set_up() {
     image=$("$top/image/build") || return 1
-    mkdir -p "$T"/{sock,hostd,run,programs,director,log,pids,cli,consoles}
+    mkdir -p "$T"/{sock,gitsock,hostd,run,programs,director,git,log,pids,cli,consoles}
     chmod 0755 "$T" "$T/sock"
-    chown "$runner" "$T/director" "$T/log"
-    chmod 0700 "$T/director"
+    chown "$runner" "$T/director" "$T/log" "$T/git" "$T/gitsock"
+    chmod 0700 "$T/director" "$T/git"
     install -m 0755 "$build/src/agent/conpaas-agent" "$build/src/agent/conpaas-unpack" \
         "$build/src/manager/conpaas-manager" "$T/programs/"
     hostd_conf >"$T/hostd.conf"
     director_conf >"$T/director.conf"
+    git_conf >"$T/git.conf"
     chmod 0644 "$T"/*.conf
     "$build/src/hostd/conpaas-hostd" --config "$T/hostd.conf" --down || return 1 # of a run that was killed
     collect_output >/dev/null 2>&1 &
     start_hostd
     wait_for 20 test -S "$T/sock/hostd.sock" || return 1
     start_director
-    wait_for 30 api_answers
+    wait_for 30 api_answers || return 1
+    start_git
+    wait_for 20 git_answers
 }
 
 end_daemons() {
     look_at_managers
+    helper stop git
     helper stop director
     helper stop hostd
     keep_consoles

@@ -156,7 +156,7 @@ static const struct {
 } canned[] = {
     {"director.version",
      "{\"version\":\"0.1.0\",\"api\":1,\"installation\":\"demo\",\"now\":1790000000000,\"registration\":true,"
-     "\"max_credit\":50}"},
+     "\"max_credit\":50,\"git\":null}"},
     {"director.status",
      "{\"version\":\"0.1.0\",\"installation\":\"demo\",\"incarnation\":1,\"recovery\":false,"
      "\"started\":1789990000000,\"users\":2,\"apps\":1,\"services\":1,\"nodes\":5,"
@@ -186,6 +186,8 @@ static const struct {
      "{\"keys\":[{\"id\":1,\"type\":\"ssh-ed25519\",\"key\":\"AAAAC3NzaC1lZDI1NTE5AAAAIKeyOfAnn\","
      "\"comment\":\"ann@laptop\",\"created\":1789999000000}]}"},
     {"key.add", "{\"added\":1}"},
+    {"git.show", "{\"service\":3,\"url\":\"ssh://git@127.0.0.1:2222/shop/shop\",\"deploy\":true,\"keys\":1}"},
+    {"git.set", "{\"service\":3,\"url\":\"ssh://git@127.0.0.1:2222/shop/shop\",\"deploy\":false,\"keys\":1}"},
     {"token.list", "{\"tokens\":[{\"id\":8,\"name\":\"login\",\"created\":1789999000000,\"used\":"
                    "1789999940000,\"expires\":null,"
                    "\"current\":true},{\"id\":9,\"name\":\"ci\",\"created\":1789000000000,\"used\":null,"

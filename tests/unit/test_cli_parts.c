@@ -14,6 +14,7 @@
 #include "base/proc.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
+#include "cli/print.h"
 #include "cli/resolve.h"
 #include "cli/settings.h"
 #include "cli/table.h"
@@ -348,10 +349,25 @@ static void test_bash_uses_the_candidates(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Nothing that the director answers is without a way to show it. */
+static void test_every_answer_is_shown(void **state)
+{
+    for (const struct call *c = calls; c->id; c++) {
+        bool found = c->answer != ANSWER_JSON;
+        for (const struct print_view *v = print_views; v->object && !found; v++) {
+            found = str_eq(v->object, c->object);
+        }
+        if (!found) {
+            fail_msg("%s answers \"%s\", which has no row in print_table.c", c->id, c->object);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_every_answer_is_shown),
         cmocka_unit_test(test_finding),
         cmocka_unit_test(test_safe),
         cmocka_unit_test(test_columns_and_fit),
