@@ -39,8 +39,8 @@ const struct builtin builtins[] = {
         .name = "doctor",
         .usage = "doctor",
         .summary = "Check this machine, and say how to mend what is wrong",
-        .detail = "Kernel, user namespaces, cgroups, programs, ports, disk, memory, clock, names,\n"
-                  "ids. Ends with 1 when something is wrong.",
+        .detail = "Kernel, user namespaces, cgroups, programs, ports, git, disk, memory, clock,\n"
+                  "names, ids. Ends with 1 when something is wrong.",
         .example = "conpaas doctor",
         .run = doctor_run,
     },

@@ -282,6 +282,50 @@ static void look_ports(struct cli *cli, struct finding *ret)
     buf_done(&taken);
 }
 
+#define GREETING_S 5
+
+/* 1: an ssh server greets there. */
+static int ssh_greets(const char *host, const char *port)
+{
+    const struct timeval limit = {.tv_sec = GREETING_S};
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    char text[9] = "";
+    int found = getaddrinfo(host, port, &hints, &list) == 0 ? 0 : -1;
+    for (const struct addrinfo *a = list; a && found == 0; a = a->ai_next) {
+        _cleanup_close_ int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* of connect too */
+        found = connect(fd, a->ai_addr, a->ai_addrlen) == 0 && recv(fd, text, 8, MSG_WAITALL) == 8 &&
+                str_eq(text, "SSH-2.0-");
+    }
+    if (list) {
+        freeaddrinfo(list);
+    }
+    return found;
+}
+
+static void look_git(struct cli *cli, struct finding *ret)
+{
+    _cleanup_json_ json_t *director = NULL;
+    if (!cli->settings.url || cli_call(cli, "director.version", NULL, &director, NULL) < 0) {
+        finding_set(ret, FINDING_OK, xstrdup("no director to ask where code is pushed to"), NULL);
+        return;
+    }
+    const char *at = json_str(director, "git", NULL), *colon = at ? strrchr(at, ':') : NULL;
+    if (!colon) {
+        finding_set(ret, FINDING_OK, xstrdup("this director takes no pushes"), NULL);
+        return;
+    }
+    bool six = at[0] == '[';
+    _cleanup_free_ char *host = xstrndup(at + six, (size_t)(colon - at) - 2 * (size_t)six);
+    if (ssh_greets(host, colon + 1) > 0) {
+        finding_set(ret, FINDING_OK, str_printf("%s takes pushes", at), NULL);
+    } else {
+        finding_set(ret, FINDING_WARN, str_printf("no ssh server answers at %s: code cannot be pushed", at),
+                    xstrdup("is conpaas-git running? [git] of director.conf and git.conf name its port"));
+    }
+}
+
 static int resolve_host(const char *host)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
@@ -363,18 +407,9 @@ static void look_login(struct cli *cli, struct finding *ret)
 }
 
 const struct doctor_check doctor_checks[] = {
-    {"login", look_login},
-    {"rights", look_rights},
-    {"kernel", look_kernel},
-    {"overlay", look_overlay},
-    {"namespaces", look_namespaces},
-    {"cgroups", look_cgroups},
-    {"programs", look_programs},
-    {"memory", look_memory},
-    {"disk", look_disk},
-    {"subids", look_subids},
-    {"ports", look_ports},
-    {"names", look_names},
-    {"clock", look_clock},
-    {NULL, NULL},
+    {"login", look_login},       {"rights", look_rights},         {"kernel", look_kernel},
+    {"overlay", look_overlay},   {"namespaces", look_namespaces}, {"cgroups", look_cgroups},
+    {"programs", look_programs}, {"memory", look_memory},         {"disk", look_disk},
+    {"subids", look_subids},     {"ports", look_ports},           {"git", look_git},
+    {"names", look_names},       {"clock", look_clock},           {NULL, NULL},
 };

@@ -182,7 +182,7 @@ static void tell_result(const json_t *ok)
 
 static int hand_over(const struct git_config *c, const struct refs *refs, struct err *e)
 {
-    _cleanup_git_link_ struct git_link link = {.fd = -1};
+    _cleanup_director_link_ struct director_link link = {.fd = -1};
     _cleanup_json_ json_t *ok = NULL;
     _cleanup_free_ char *subject = NULL;
     _cleanup_close_ int archive = -1;
@@ -193,12 +193,12 @@ static int hand_over(const struct git_config *c, const struct refs *refs, struct
         return err_set(e, ERR_INTERNAL, "this hook is started by conpaas-git only");
     }
     if ((r = check_tree(refs->deploy, e)) < 0 || (r = subject_of(refs->deploy, &subject, e)) < 0 ||
-        (r = make_archive(c, refs->deploy, &archive, e)) < 0 || (r = git_link_open(c, &link, e)) < 0) {
+        (r = make_archive(c, refs->deploy, &archive, e)) < 0 || (r = director_link_open(c, &link, e)) < 0) {
         return r;
     }
     json_t *call = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s}", "call", "push", "type", type, "key", key,
                              "service", (json_int_t)service, "commit", refs->deploy, "subject", subject);
-    r = git_link_call(&link, call, archive, say, &ok, e);
+    r = director_link_call(&link, call, archive, say, &ok, e);
     if (r == 0) {
         tell_result(ok);
     }

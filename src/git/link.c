@@ -7,7 +7,7 @@
 
 #define LINE_MAX_BYTES (1 << 20)
 
-int git_link_open(const struct git_config *c, struct git_link *ret, struct err *e)
+int director_link_open(const struct git_config *c, struct director_link *ret, struct err *e)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -17,11 +17,11 @@ int git_link_open(const struct git_config *c, struct git_link *ret, struct err *
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
         return err_set_hint(e, ERR_UNAVAILABLE, "try again in a moment", "ConPaaS does not answer");
     }
-    *ret = (struct git_link){.fd = TAKE_FD(fd)};
+    *ret = (struct director_link){.fd = TAKE_FD(fd)};
     return 0;
 }
 
-void git_link_done(struct git_link *l)
+void director_link_done(struct director_link *l)
 {
     closep(&l->fd);
     buf_done(&l->in);
@@ -59,7 +59,7 @@ static int send_line(int to, const char *text, size_t n, int fd)
 }
 
 /* The next line as JSON. */
-static int next_line(struct git_link *l, json_t **ret, struct err *e)
+static int next_line(struct director_link *l, json_t **ret, struct err *e)
 {
     const char *nl;
     while (!(nl = l->in.len ? memchr(l->in.data, '\n', l->in.len) : NULL)) {
@@ -81,8 +81,8 @@ static int next_line(struct git_link *l, json_t **ret, struct err *e)
     return r;
 }
 
-int git_link_call(struct git_link *l, json_t *call, int fd, void (*on_line)(const char *text), json_t **ret,
-                  struct err *e)
+int director_link_call(struct director_link *l, json_t *call, int fd, void (*on_line)(const char *text),
+                       json_t **ret, struct err *e)
 {
     _cleanup_free_ char *text = json_text(call);
     _cleanup_free_ char *line = str_printf("%s\n", text);

@@ -6,14 +6,14 @@
 #include "base/json.h"
 #include "git/config.h"
 
-struct git_link {
+struct director_link {
     int fd;
     struct buf in;
 };
-int git_link_open(const struct git_config *c, struct git_link *ret, struct err *e) WARN_UNUSED;
-void git_link_done(struct git_link *l);
-#define _cleanup_git_link_ _cleanup_(git_link_done)
+int director_link_open(const struct git_config *c, struct director_link *ret, struct err *e) WARN_UNUSED;
+void director_link_done(struct director_link *l);
+#define _cleanup_director_link_ _cleanup_(director_link_done)
 /* One call; takes call. fd: goes with it, -1 none. on_line (may be NULL) gets what is told before the answer. *ret is
  * the member "ok" of the answer (may be NULL); an error of the director's becomes its code, message and hint. */
-int git_link_call(struct git_link *l, json_t *call, int fd, void (*on_line)(const char *text), json_t **ret,
-                  struct err *e) WARN_UNUSED;
+int director_link_call(struct director_link *l, json_t *call, int fd, void (*on_line)(const char *text),
+                       json_t **ret, struct err *e) WARN_UNUSED;

@@ -288,12 +288,12 @@ static int remove_repo(const struct git_config *c, int64_t id, struct err *e)
 int repo_sweep(const struct git_config *c, struct err *e)
 {
     _cleanup_free_ int64_t *ids = NULL;
-    _cleanup_git_link_ struct git_link link = {.fd = -1};
+    _cleanup_director_link_ struct director_link link = {.fd = -1};
     _cleanup_json_ json_t *answer = NULL;
     size_t n = 0;
     int r = list_repos(c, &ids, &n, e);
-    if (r < 0 || n == 0 || (r = git_link_open(c, &link, e)) < 0 ||
-        (r = git_link_call(&link, json_pack("{s:s}", "call", "services"), -1, NULL, &answer, e)) < 0) {
+    if (r < 0 || n == 0 || (r = director_link_open(c, &link, e)) < 0 ||
+        (r = director_link_call(&link, json_pack("{s:s}", "call", "services"), -1, NULL, &answer, e)) < 0) {
         return r;
     }
     const json_t *services = json_object_get(answer, "services");

@@ -10,18 +10,18 @@
 
 int session_keys(const struct git_config *c, const char *type, const char *body, struct err *e)
 {
-    _cleanup_git_link_ struct git_link link = {.fd = -1};
+    _cleanup_director_link_ struct director_link link = {.fd = -1};
     _cleanup_json_ json_t *ok = NULL;
     _cleanup_free_ char *text = str_printf("%s %s", type, body);
     struct ssh_key key;
     if (ssh_key_parse(text, &key, NULL) < 0) {
         return 0; /* a kind that nobody can have added */
     }
-    int r = git_link_open(c, &link, e);
+    int r = director_link_open(c, &link, e);
     r = r < 0 ? r
-              : git_link_call(&link,
-                              json_pack("{s:s, s:s, s:s}", "call", "key", "type", key.type, "key", key.body),
-                              -1, NULL, &ok, e);
+              : director_link_call(
+                    &link, json_pack("{s:s, s:s, s:s}", "call", "key", "type", key.type, "key", key.body), -1,
+                    NULL, &ok, e);
     if (r == 0 && json_flag(ok, "known", false)) {
         _cleanup_free_ char *line = git_session_line(&key, c->path);
         (void)fputs(line, stdout);
@@ -34,7 +34,7 @@ struct open_repo {
     char *name;
 };
 
-static int open_repo(struct git_link *link, const struct git_session *s, const char *name,
+static int open_repo(struct director_link *link, const struct git_session *s, const char *name,
                      struct open_repo *ret, struct err *e)
 {
     _cleanup_json_ json_t *ok = NULL;
@@ -43,7 +43,7 @@ static int open_repo(struct git_link *link, const struct git_session *s, const c
     }
     json_t *call = json_pack("{s:s, s:s, s:s, s:s}", "call", "open", "type", s->key.type, "key", s->key.body,
                              "name", name);
-    int r = git_link_call(link, call, -1, NULL, &ok, e);
+    int r = director_link_call(link, call, -1, NULL, &ok, e);
     if (r < 0) {
         return r;
     }
@@ -96,14 +96,15 @@ static int serve(const struct git_config *c, const struct git_session *s, const 
 
 static int run(const char *text, struct git_config *c, struct err *e)
 {
-    _cleanup_git_link_ struct git_link link = {.fd = -1}; /* held: the director counts sessions by it */
+    _cleanup_director_link_ struct director_link link = {
+        .fd = -1}; /* held: the director counts sessions by it */
     struct git_session s;
     struct git_command cmd;
     struct open_repo o = {0};
     int r = git_session_parse(text, &s, e);
     if (r < 0 || (r = git_config_load(s.config, c, e)) < 0 ||
         (r = git_command_parse(getenv("SSH_ORIGINAL_COMMAND"), &cmd, e)) < 0 ||
-        (r = git_link_open(c, &link, e)) < 0 || (r = open_repo(&link, &s, cmd.name, &o, e)) < 0) {
+        (r = director_link_open(c, &link, e)) < 0 || (r = open_repo(&link, &s, cmd.name, &o, e)) < 0) {
         return r;
     }
     r = repo_limits(c, e);

@@ -42,6 +42,8 @@ refused "without a key nobody comes in" 128 'Permission denied|publickey' g clon
 check "the key may push" cps key add shop "$(cat "$G/ann.pub")"
 check "clone" g clone -q "$base/shop/shop" "$G/work"
 
+holds "doctor finds its port" "git .*127.0.0.1:$git_port takes pushes" "$(cps doctor 2>&1)"
+
 # ---- push ----
 say_version PUSH-1
 printf 'left-out.txt export-ignore\n*.php filter=evil\n' >"$G/work/.gitattributes"
