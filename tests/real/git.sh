@@ -112,7 +112,19 @@ done
 refused "no subsystem" 255 'subsystem request failed' raw ann -s git@127.0.0.1 sftp
 holds "no terminal" 'PTY allocation request failed' "$(raw ann -tt git@127.0.0.1 2>&1)"
 refused "no other login" 255 'Permission denied' raw ann root@127.0.0.1
-refused "nor the daemon's own" 255 'Permission denied' raw ann "$runner@127.0.0.1"
+refused "nor the daemon's own" 255 'Permission denied' raw ann "$git_runner@127.0.0.1"
+as_git() { setpriv --reuid="$git_runner" --regid="$(id -g "$git_runner")" --clear-groups "$@"; }
+refused "its user cannot read the database" 1 'Permission denied' as_git cat "$T/director/director.db"
+refused "nor the director's keys" 1 'Permission denied' as_git cat "$T/director/ca.key"
+heard() { # USER: what the director's socket says to it
+    setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups /usr/bin/python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"{\"call\":\"services\"}\n")
+print(s.recv(4096).decode())' "$T/gitsock/git.sock" 2>&1
+}
+holds "the director hears it" 'services' "$(heard "$git_runner")"
+same "and nobody else" '' "$(heard backup | grep services)"
 holds "no forwarding to here" 'forwarding failed|cannot listen|Error' "$(raw ann -o ExitOnForwardFailure=yes -R "$((git_port + 20000)):127.0.0.1:22" git@127.0.0.1 id 2>&1)"
 raw ann -N -L "$((git_port + 20000)):127.0.0.1:$user_port" git@127.0.0.1 2>"$G/forward.err" &
 forward=$!

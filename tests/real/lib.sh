@@ -32,6 +32,7 @@ take_place() {
 }
 uid_count=16777216
 runner=nobody
+git_runner=games # any other user of every Debian who owns nothing here
 export NO_COLOR=1 LC_ALL=C.UTF-8
 
 # ---- checks ----
@@ -172,7 +173,7 @@ registrations_per_hour = 1000
 
 [git]
 socket = $T/gitsock/git.sock
-user = $runner
+user = $git_runner
 host = 127.0.0.1
 port = $git_port
 
@@ -200,7 +201,7 @@ start_director() {
     helper start director --user "$runner" -- "$build/src/director/conpaas-director" --config "$T/director.conf"
 }
 start_git() {
-    helper start git --user "$runner" -- "$build/src/git/conpaas-git" --config "$T/git.conf"
+    helper start git --user "$git_runner" -- "$build/src/git/conpaas-git" --config "$T/git.conf"
 }
 git_answers() { grep -q '^SSH-2.0-' < <(timeout 2 cat <"/dev/tcp/127.0.0.1/$git_port"); }
 api_answers() { curl -ksf --max-time 5 "https://127.0.0.1:$user_port/v1/version"; }
@@ -214,7 +215,8 @@ set_up() {
     image=$("$top/image/build") || return 1
     mkdir -p "$T"/{sock,gitsock,hostd,run,programs,director,git,log,pids,cli,consoles}
     chmod 0755 "$T" "$T/sock"
-    chown "$runner" "$T/director" "$T/log" "$T/git" "$T/gitsock"
+    chown "$runner" "$T/director" "$T/log" "$T/gitsock"
+    chown "$git_runner" "$T/git"
     chmod 0700 "$T/director" "$T/git"
     install -m 0755 "$build/src/agent/conpaas-agent" "$build/src/agent/conpaas-unpack" \
         "$build/src/manager/conpaas-manager" "$T/programs/"
