@@ -132,7 +132,7 @@ static void await_retired(struct engine *g)
 
 static int restart(struct engine *g, struct err *e)
 {
-    if (g->r.pid && g->r.driver->overlap) {
+    if (g->r.pid && g->r.driver->overlap && !g->r.alone) {
         return engine_overlap(g, e);
     }
     if (g->r.pid) {

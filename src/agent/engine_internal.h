@@ -51,6 +51,12 @@ struct engine {
     void *arg;
 };
 
+/* How long a fresh process may take until it answers. */
+static inline int engine_start_ms(const struct engine *g)
+{
+    return g->r.driver->start_ms ? g->r.driver->start_ms : 15000;
+}
+
 /* engine_process.c: with the lock held. */
 int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct err *e) WARN_UNUSED;
 /* Sends the stop signal; SIGKILL to its group when time is up (engine_tend). */

@@ -13,7 +13,6 @@
 #include "base/fs.h"
 #include "base/proc.h"
 
-#define OVERLAP_READY_MS 15000
 #define OVERLAP_SPARE_MS 5000
 #define GROUP_GRACE_MS 300
 
@@ -56,9 +55,9 @@ int engine_start_process(struct engine *g, pid_t *ret_pid, int *ret_fd, struct e
     struct proc_spec spec = {.argv = c.argv,
                              .env = (const char *const *)env,
                              .dir = "/",
-                             .in = -1,
+                             .in = c.keep_is_stdin ? c.keep : -1,
                              .new_group = true,
-                             .keep = c.keep};
+                             .keep = c.keep_is_stdin ? 0 : c.keep};
     if (c.user && geteuid() == 0 && (rc = find_user(c.user, &spec.uid, &spec.gid, e)) < 0) {
         return rc;
     }
@@ -223,7 +222,7 @@ int engine_overlap(struct engine *g, struct err *e)
         return overlap_failed(g, old, rc, e);
     }
     g->r.pid = pid;
-    int64_t end = clock_mono_ms() + OVERLAP_READY_MS;
+    int64_t end = clock_mono_ms() + engine_start_ms(g);
     while ((rc = g->r.driver->check(&g->r, e)) < 0 && clock_mono_ms() < end &&
            waitpid(pid, NULL, WNOHANG) == 0) {
         struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};

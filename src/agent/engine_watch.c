@@ -14,7 +14,7 @@
 #define WAITING_MS 1000       /* until prepare() is asked again */
 #define DRAIN_LOOK_MS 250
 #define METRICS_MS 10000
-#define STARTING_MAX_MS 30000
+#define STARTING_SPARE_MS 15000
 #define BAD_CHECKS 3        /* in a row */
 #define HUNG_MS 60000       /* alive but not answering: killed, started anew */
 #define DRAIN_MAX_MS 150000 /* no request may take longer */
@@ -108,7 +108,8 @@ static void check_failed(struct engine *g, int64_t now_ms, const char *why)
     if (g->failed_checks++ == 0) {
         g->failing_since_ms = now_ms;
     }
-    bool starting = !g->seen_ok && (g->r.coming_up || now_ms - g->started_ms < STARTING_MAX_MS);
+    bool starting =
+        !g->seen_ok && (g->r.coming_up || now_ms - g->started_ms < engine_start_ms(g) + STARTING_SPARE_MS);
     if (!starting && (g->failed_checks >= BAD_CHECKS || !g->seen_ok)) {
         engine_publish(g, HEALTH_BAD, why);
     }

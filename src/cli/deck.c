@@ -43,12 +43,10 @@ static int get_service_performance(struct deck *d, const char *const *values, ch
 static int list_code_versions(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int list_nodes(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int start_or_stop(struct deck *d, const char *const *values, char *const *rest, struct err *e);
-static int update_php_configuration(struct deck *d, const char *const *values, char *const *rest,
-                                    struct err *e);
+static int update_configuration(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int upload_code_version(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int list_authorized_keys(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int upload_authorized_key(struct deck *d, const char *const *values, char *const *rest, struct err *e);
-static int not_offered(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 
 #define ROLE_OPTIONS(verb)                                                                                   \
     {                                                                                                        \
@@ -79,12 +77,14 @@ static const struct deck_action actions[] = {
      .run = remove_nodes},
     {.name = "shutdown", .summary = "stop the service", .run = start_or_stop},
     {.name = "startup", .summary = "start the service", .run = start_or_stop},
-    {.name = "update_java_configuration", .summary = "make a code version the active one", .type = "java",
-     .options = {{'c', "code", "VERSION", "code version"}}, .run = not_offered},
+    {.name = "update_java_configuration", .summary = "make a code version the active one, change settings",
+     .type = "java",
+     .arguments = "[KEY=VALUE ...]", .options = {{'c', "code", "VERSION", "code version to make active"}},
+     .run = update_configuration},
     {.name = "update_php_configuration", .summary = "make a code version the active one, change settings",
      .type = "php",
      .arguments = "[KEY=VALUE ...]", .options = {{'c', "code", "VERSION", "code version to make active"}},
-     .run = update_php_configuration},
+     .run = update_configuration},
     {.name = "upload_authorized_key", .summary = "allow a key to push code", .arguments = "FILE",
      .run = upload_authorized_key},
     {.name = "upload_code_version", .summary = "upload an archive as a new code version", .arguments = "FILE",
@@ -324,8 +324,7 @@ static int list_nodes(struct deck *d, const char *const *values, char *const *re
     return 0;
 }
 
-static int update_php_configuration(struct deck *d, const char *const *values, char *const *rest,
-                                    struct err *e)
+static int update_configuration(struct deck *d, const char *const *values, char *const *rest, struct err *e)
 {
     if (!values[0] && !rest[0]) {
         print_action_usage(d->cli->term.out, d->action);
@@ -412,8 +411,12 @@ static int upload_authorized_key(struct deck *d, const char *const *values, char
     return r;
 }
 
-static int not_offered(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+/* Some actions belong to one type of service. */
+static int check_offered(const struct deck *d, struct err *e)
 {
+    if (!d->action->type || str_eq(d->action->type, json_str(d->service, "type", ""))) {
+        return 0;
+    }
     return err_set(e, ERR_INVALID, "%s: not offered by a %s service", d->action->name,
                    json_str(d->service, "type", "?"));
 }
@@ -494,6 +497,7 @@ static int run_action(struct deck *d, char *const *words, struct err *e)
     if (r == 0 && n > 0 && !d->action->arguments) {
         r = err_set(e, ERR_INVALID, "%s takes no argument \"%.60s\"", d->action->name, rest[0]);
     }
+    r = r < 0 ? r : check_offered(d, e);
     r = r < 0 ? r : d->action->run(d, values, rest, e);
     free(rest);
     return r;

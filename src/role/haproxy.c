@@ -21,6 +21,7 @@ struct haproxy_state {
     char *fixed;                      /* everything of haproxy.cfg but the servers */
     struct section_versions versions; /* in the map of paths */
     bool garbage;                     /* servers wait to be deleted */
+    bool java;                        /* what the backends run */
 };
 
 static struct haproxy_state *state_of(struct role_engine *r)
@@ -29,6 +30,11 @@ static struct haproxy_state *state_of(struct role_engine *r)
         r->state = xcalloc(1, sizeof(struct haproxy_state));
     }
     return r->state;
+}
+
+static const struct haproxy_backend *haproxy_scripts(bool java)
+{
+    return java ? &haproxy_java : &haproxy_php;
 }
 
 static char *haproxy_path(const struct role_engine *r, const char *name)
@@ -62,7 +68,7 @@ static int haproxy_path_table(struct role_engine *r, const struct haproxy_want *
                               struct err *e)
 {
     for (int i = 0; i < w->versions.n; i++) {
-        int rc = paths_add(out, r->code_dir, w->versions.at[i], e);
+        int rc = paths_add(out, w->java ? PATHS_JAVA : PATHS_PHP, r->code_dir, w->versions.at[i], e);
         if (rc < 0) {
             return rc;
         }
@@ -89,10 +95,11 @@ static int haproxy_go_live(struct role_engine *r, const struct haproxy_want *w, 
     int left = 0;
     int rc = paths ? haproxy_set_map(socket, map, paths->data, e) : 0;
     rc = rc < 0 ? rc : haproxy_sync_servers(socket, &haproxy_web, &w->web, &left, e);
-    rc = rc < 0 ? rc : haproxy_sync_servers(socket, &haproxy_php, &w->backend, &left, e);
+    rc = rc < 0 ? rc : haproxy_sync_servers(socket, haproxy_scripts(w->java), &w->backend, &left, e);
     rc = rc < 0 ? rc : haproxy_set_value(socket, values, "timeout", w->request_timeout_s * 1000, e);
     rc = rc < 0 ? rc : haproxy_set_value(socket, values, "drain", w->drain, e);
     rc = rc < 0 ? rc : haproxy_set_value(socket, values, "front", w->front_controller, e);
+    rc = rc < 0 ? rc : haproxy_set_value(socket, values, "files", w->files, e);
     rc = rc < 0 ? rc : haproxy_set_value(socket, values, "v", w->route, e);
     s->garbage = s->garbage || left > 0;
     return rc;
@@ -124,7 +131,7 @@ static int haproxy_configure(struct role_engine *r, const json_t *section, enum 
     _cleanup_free_ char *fixed = xstrdup(config.data);
     bool same = str_eq(fixed, s->fixed),
          same_paths = same && section_versions_equal(&s->versions, &w.versions);
-    haproxy_config_servers(&haproxy_php, &w.backend, &config);
+    haproxy_config_servers(haproxy_scripts(w.java), &w.backend, &config);
     haproxy_config_servers(&haproxy_web, &w.web, &config);
     rc = same_paths ? 0 : haproxy_path_table(r, &w, &paths, e);
     rc = rc < 0 ? rc : haproxy_write_maps(r, &w, same_paths ? NULL : &paths, e);
@@ -142,6 +149,7 @@ static int haproxy_configure(struct role_engine *r, const json_t *section, enum 
     free(s->fixed);
     s->fixed = TAKE_PTR(fixed);
     s->versions = w.versions;
+    s->java = w.java;
     return 0;
 }
 
@@ -222,20 +230,20 @@ static int haproxy_busy(struct role_engine *r)
         return 0;
     }
     int64_t web = haproxy_stat(csv.data, "web", "BACKEND", "scur");
-    int64_t php = haproxy_stat(csv.data, "php", "BACKEND", "scur");
-    return (int)((web > 0 ? web : 0) + (php > 0 ? php : 0));
+    int64_t scripts = haproxy_stat(csv.data, haproxy_scripts(state_of(r)->java)->name, "BACKEND", "scur");
+    return (int)((web > 0 ? web : 0) + (scripts > 0 ? scripts : 0));
 }
 
 static int haproxy_metrics(struct role_engine *r, json_t *out)
 {
     static const struct {
-        const char *name, *proxy, *server, *field;
+        const char *name, *proxy, *server, *field; /* proxy NULL: that of the scripts */
     } wanted[] = {
-        {"served", "entry", "FRONTEND", "req_tot"},     {"served_errors", "entry", "FRONTEND", "hrsp_5xx"},
-        {"sessions", "entry", "FRONTEND", "scur"},      {"served_bytes", "entry", "FRONTEND", "bout"},
-        {"web_requests", "web", "BACKEND", "stot"},     {"web_ms", "web", "BACKEND", "rtime"},
-        {"backend_requests", "php", "BACKEND", "stot"}, {"backend_ms", "php", "BACKEND", "rtime"},
-        {"backend_queue", "php", "BACKEND", "qcur"},
+        {"served", "entry", "FRONTEND", "req_tot"},    {"served_errors", "entry", "FRONTEND", "hrsp_5xx"},
+        {"sessions", "entry", "FRONTEND", "scur"},     {"served_bytes", "entry", "FRONTEND", "bout"},
+        {"web_requests", "web", "BACKEND", "stot"},    {"web_ms", "web", "BACKEND", "rtime"},
+        {"backend_requests", NULL, "BACKEND", "stot"}, {"backend_ms", NULL, "BACKEND", "rtime"},
+        {"backend_queue", NULL, "BACKEND", "qcur"},
     };
     _cleanup_free_ char *socket = haproxy_path(r, "admin.sock");
     _cleanup_buf_ struct buf csv = {0};
@@ -243,7 +251,8 @@ static int haproxy_metrics(struct role_engine *r, json_t *out)
     int rc = haproxy_ask(socket, "show stat", &csv, &e);
     err_done(&e);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(wanted); i++) {
-        int64_t v = haproxy_stat(csv.data, wanted[i].proxy, wanted[i].server, wanted[i].field);
+        const char *proxy = wanted[i].proxy ? wanted[i].proxy : haproxy_scripts(state_of(r)->java)->name;
+        int64_t v = haproxy_stat(csv.data, proxy, wanted[i].server, wanted[i].field);
         if (v >= 0) {
             json_object_set_new(out, wanted[i].name, json_integer(v));
         }

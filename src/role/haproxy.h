@@ -6,7 +6,8 @@
  * [VERSION], "front_controller": BOOL (default true: fall back to /index.php?q=URL), "targets": {"web":
  * [TARGET], "backend": [TARGET]}, "request_timeout_s": N (default 120), "post_max": BYTES (informal: bodies
  * are not limited here, PHP does it), "drain": BOOL (set by the agent: answers say "Connection: close"),
- * "bind": IPv4 (default 0.0.0.0)} TARGET: {"id": NODE, "address": IPv4, "port": N, "weight": 1-256 (default
+ * "bind": IPv4 (default 0.0.0.0), "scripts": "php" (default: FastCGI) or "java" (HTTP, with the header
+ * X-ConPaaS-Version), "files": BOOL (of Java: web servers send the files that are no pages; default true)} TARGET: {"id": NODE, "address": IPv4, "port": N, "weight": 1-256 (default
  * 100)} Section of "relay" (listens on 127.0.0.1 only, follows whichever Redis says role:master):
  *   {"engine": "relay", "name": "session-relay", "port": 6380, "mode": "redis-primary", "password": TEXT,
  *    "targets": [TARGET], "bind": IPv4 (default 127.0.0.1)}

@@ -1,8 +1,11 @@
 /*
  * haproxy.cfg: the routing rules of web hosting (first match):
+ * PHP:
  *   hidden name -> 404; file -> web; script (with PATH_INFO) -> PHP; directory without slash -> redirect;
  *   directory with index.html -> web, with index.php -> PHP; /index.php?q=URL if the version has it; 404 of
  * web.
+ * Java:
+ *   hidden name -> 404; a file that web servers may send, asked for with GET -> web; all else -> Java.
  *
  * The backends are written last, and their servers behind them, so that the fixed part is one text.
  */
@@ -12,6 +15,8 @@
 
 const struct haproxy_backend haproxy_web = {"web", "check inter 1s fall 2 rise 1", true, false};
 const struct haproxy_backend haproxy_php = {"php", "proto fcgi check inter 1s fall 2 rise 1", true, false};
+/* The agent keeps the socket: one that is just being started anew lets its visitors wait instead of sending them away. */
+const struct haproxy_backend haproxy_java = {"java", "check inter 1s fall 2 rise 1", true, false};
 const struct haproxy_backend haproxy_redis = {
     "redis", "check inter 500ms fastinter 200ms fall 2 rise 1 on-marked-down shutdown-sessions", false,
     false};
@@ -21,9 +26,9 @@ const struct haproxy_backend haproxy_tcp = {
 /* ---- sections ---- */
 
 struct want_text {
-    const char *engine, *name, *bind;
+    const char *engine, *name, *bind, *scripts;
     int64_t port, service, route, timeout, post_max;
-    bool front, drain;
+    bool front, files, drain;
     json_t *versions, *targets;
 };
 #define WANT(n, k, member, need, lo, hi)                                                                     \
@@ -35,12 +40,14 @@ static const struct json_field want_fields[] = {
     WANT("engine", JSON_F_STRING, engine, true, 0, 0),
     WANT("name", JSON_F_STRING, name, true, 0, 63),
     WANT("bind", JSON_F_STRING, bind, false, 0, 15),
+    WANT("scripts", JSON_F_STRING, scripts, false, 0, 15),
     WANT("port", JSON_F_INT, port, true, 1, 65535),
     WANT("service", JSON_F_INT, service, true, 1, INT64_MAX),
     WANT("route", JSON_F_INT, route, true, 0, INT64_MAX),
     WANT("request_timeout_s", JSON_F_INT, timeout, false, 1, 86400),
     WANT("post_max", JSON_F_INT, post_max, false, 0, INT64_MAX),
     WANT("front_controller", JSON_F_BOOL, front, false, 0, 0),
+    WANT("files", JSON_F_BOOL, files, false, 0, 0),
     WANT("drain", JSON_F_BOOL, drain, false, 0, 0),
     WANT("versions", JSON_F_ARRAY, versions, true, 0, 0),
     WANT("targets", JSON_F_OBJECT, targets, true, 0, 0),
@@ -49,7 +56,7 @@ static const struct json_field want_fields[] = {
 
 int haproxy_want_read(const json_t *section, struct haproxy_want *ret, struct err *e)
 {
-    struct want_text t = {.bind = "0.0.0.0", .timeout = 120, .front = true};
+    struct want_text t = {.bind = "0.0.0.0", .timeout = 120, .front = true, .files = true, .scripts = "php"};
     struct haproxy_want w = {0};
     int r = json_read(section, want_fields, &t, e);
     r = r < 0 ? r : section_versions(t.versions, &w.versions, e);
@@ -61,6 +68,10 @@ int haproxy_want_read(const json_t *section, struct haproxy_want *ret, struct er
     if (!section_is_ipv4(t.bind)) {
         return err_set(e, ERR_INVALID, "haproxy: \"%s\" is no IPv4 address", t.bind);
     }
+    w.java = str_eq(t.scripts, "java");
+    if (!w.java && !str_eq(t.scripts, "php")) {
+        return err_set(e, ERR_INVALID, "haproxy: no scripts \"%s\"", t.scripts);
+    }
     w.port = t.port;
     w.service = t.service;
     w.route = t.route;
@@ -68,6 +79,7 @@ int haproxy_want_read(const json_t *section, struct haproxy_want *ret, struct er
     w.post_max = t.post_max;
     w.bind = t.bind;
     w.front_controller = t.front;
+    w.files = t.files;
     w.drain = t.drain;
     if (w.route > 0) {
         section_versions_add(&w.versions, w.route);
@@ -164,7 +176,7 @@ static const char config_log[] =
     "%{+Q,+E}[capture.req.hdr(1)] %Ts.%ms %Ta'\n";
 
 /* $V = map of values, $P = map of paths, $C = directory of the code. */
-static const char config_rules[] =
+static const char config_rules_all[] =
     "    # What an answer says about us is ours to say.\n"
     "    http-request del-header X-ConPaaS-Version\n"
     "    http-request del-header Proxy\n"
@@ -177,7 +189,9 @@ static const char config_rules[] =
     "    http-request set-var(txn.p) path,url_dec,regsub(/+,/,g)\n"
     "    http-request return status 404 if { var(txn.p) -m sub /. }\n"
     "    http-request set-var-fmt(txn.key) /%[var(txn.v)]%[var(txn.p)]\n"
-    "    http-request set-var(txn.kind) var(txn.key),url_enc,map_str($P,none)\n"
+    "    http-request set-var(txn.kind) var(txn.key),url_enc,map_str($P,none)\n";
+
+static const char config_rules_php[] =
     "    http-request set-var(txn.script) var(txn.p) if { var(txn.kind) -m str p }\n"
     "    # /script.php/more: the script, and PATH_INFO\n"
     "    acl unknown var(txn.kind) -m str none\n"
@@ -234,6 +248,25 @@ static const char config_rules[] =
     "    compression algo gzip\n"
     "    compression type text/html text/plain text/css text/xml application/json application/javascript\n"
     "    use-fcgi-app php\n";
+
+static const char config_rules_java[] =
+    "    acl file var(txn.kind) -m str s\n"
+    "    acl files str(files),map_str($V,1) -m str 1\n"
+    "    http-request disable-l7-retry unless METH_GET\n"
+    "    http-request set-header X-ConPaaS-Version %[var(txn.v)]\n"
+    "    http-after-response set-header Connection close if { str(drain),map_str($V,0) -m str 1 }\n"
+    "    use_backend java unless file files METH_GET\n"
+    "    default_backend web\n"
+    "\n"
+    "backend java\n"
+    "    balance roundrobin\n"
+    "    # one request a connection: whoever is about to end owes nobody a next answer\n"
+    "    option http-server-close\n"
+    "    timeout tunnel 1h\n"
+    "    retry-on conn-failure empty-response 0rtt-rejected\n"
+    "    http-request set-timeout server str(timeout),map_str($V,120000)\n"
+    "    compression algo gzip\n"
+    "    compression type text/html text/plain text/css text/xml application/json application/javascript\n";
 
 static const char config_web[] =
     "\n"
@@ -296,7 +329,8 @@ int haproxy_config_fixed(const struct role_engine *r, const struct haproxy_want 
     buf_adds(out, config_defaults);
     buf_addf(out, "frontend entry\n    bind %s:%lld\n", w->bind, (long long)w->port);
     buf_adds(out, config_log);
-    config_expand(r, config_rules, out);
+    config_expand(r, config_rules_all, out);
+    config_expand(r, w->java ? config_rules_java : config_rules_php, out);
     return 0;
 }
 
@@ -315,8 +349,8 @@ void haproxy_config_servers(const struct haproxy_backend *b, const struct sectio
 
 void haproxy_config_values(const struct haproxy_want *w, struct buf *out)
 {
-    buf_addf(out, "v %lld\ntimeout %lld\ndrain %d\nfront %d\n", (long long)w->route,
-             (long long)w->request_timeout_s * 1000, w->drain, w->front_controller);
+    buf_addf(out, "v %lld\ntimeout %lld\ndrain %d\nfront %d\nfiles %d\n", (long long)w->route,
+             (long long)w->request_timeout_s * 1000, w->drain, w->front_controller, w->files);
 }
 
 /* Connections may be idle for long; peers that vanished are noticed by keep-alives. */

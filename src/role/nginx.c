@@ -12,7 +12,7 @@
 #include "role/section.h"
 
 struct nginx_want {
-    const char *engine, *name, *bind;
+    const char *engine, *name, *bind, *scripts;
     int64_t port, service;
     json_t *versions;
 };
@@ -23,6 +23,7 @@ static const struct json_field nginx_fields[] = {
      .required = true},
     {.name = "name", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, name), .required = true},
     {.name = "bind", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, bind)},
+    {.name = "scripts", .kind = JSON_F_STRING, .offset = offsetof(struct nginx_want, scripts)},
     {.name = "port",
      .kind = JSON_F_INT,
      .offset = offsetof(struct nginx_want, port),
@@ -42,7 +43,13 @@ static const struct json_field nginx_fields[] = {
     {0},
 };
 
-/* $R = run_dir, $L = log_dir/name, $C = code_dir, $A = address:port; the first three quoted or plain. */
+/* What is never given away, although it lies among the files. */
+static const char nginx_php[] = "location ~ \\.php(/|$) { return 404; }";
+static const char nginx_java[] =
+    "location ~* ^/+(WEB-INF|META-INF)(/|$) { return 404; }\n"
+    "        location ~* \\.(jsp|jspx|jspf|tag|tagx|tld|class|jar)(/|$) { return 404; }";
+
+/* $R = run_dir, $L = log_dir/name, $C = code_dir, $A = address:port, $S = what is kept back; all plain. */
 static const char nginx_template[] =
     "# Written by conpaas-agent; changes are lost.\n"
     "daemon off;\n"
@@ -80,7 +87,7 @@ static const char nginx_template[] =
     "        root $C/$conpaas_version;\n"
     "        location = /.conpaas-alive { access_log off; return 204; }\n"
     "        location ~ /\\. { return 404; }\n"
-    "        location ~ \\.php(/|$) { return 404; }\n"
+    "        $S\n"
     "        location / {\n"
     "            if ($conpaas_version = \"\") { return 404; }\n"
     "            limit_except GET { deny all; }\n"
@@ -100,11 +107,12 @@ static int nginx_text(const struct role_engine *r, const struct nginx_want *w, s
     if (!quote_is_plain(r->run_dir) || !quote_is_plain(r->log_dir) || !quote_is_plain(r->code_dir)) {
         return err_set(e, ERR_INTERNAL, "a directory of %s is no plain word", r->name);
     }
-    if (!quote_is_plain(r->name) || !section_is_ipv4(w->bind)) {
-        return err_set(e, ERR_INVALID, "nginx: bad name or address");
+    bool known = str_eq(w->scripts, "php") || str_eq(w->scripts, "java");
+    if (!quote_is_plain(r->name) || !section_is_ipv4(w->bind) || !known) {
+        return err_set(e, ERR_INVALID, "nginx: bad name, address or scripts");
     }
     for (const char *p = nginx_template; *p; p++) {
-        bool mark = p[0] == '$' && (p[1] == 'R' || p[1] == 'L' || p[1] == 'C' || p[1] == 'A');
+        bool mark = p[0] == '$' && (p[1] == 'R' || p[1] == 'L' || p[1] == 'C' || p[1] == 'A' || p[1] == 'S');
         if (!mark) {
             buf_addc(out, *p);
             continue;
@@ -116,6 +124,8 @@ static int nginx_text(const struct role_engine *r, const struct nginx_want *w, s
             buf_addf(out, "%s/%s", r->log_dir, r->name);
         } else if (*p == 'C') {
             buf_adds(out, r->code_dir);
+        } else if (*p == 'S') {
+            buf_adds(out, str_eq(w->scripts, "java") ? nginx_java : nginx_php);
         } else {
             buf_addf(out, "%s:%lld", w->bind, (long long)w->port);
         }
@@ -132,7 +142,7 @@ static int nginx_check_file(const char *path, struct err *e)
 
 static int nginx_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
 {
-    struct nginx_want w = {.bind = "0.0.0.0"};
+    struct nginx_want w = {.bind = "0.0.0.0", .scripts = "php"};
     struct section_versions versions;
     _cleanup_buf_ struct buf text = {0}, old = {0};
     int rc = json_read(section, nginx_fields, &w, e);

@@ -8,13 +8,19 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/fs.h"
 #include "role/quote.h"
+#include "role/web_xml.h"
 
+#define PATHS_WEB_XML_MAX (4 << 20)
 #define PATHS_DEPTH_MAX 64
 
 struct paths {
     struct buf *out;
-    struct buf at; /* path of the present directory, "/5/sub" */
+    struct buf at;   /* path of the present directory, "/5/sub" */
+    size_t root_len; /* of "/5" */
+    enum paths_kind kind;
+    struct web_xml web_xml;
     int entries;
 };
 
@@ -47,7 +53,9 @@ static int paths_subdir(struct paths *p, int dir, const char *name, int depth, s
                    : err_errno(e, errno, "cannot open %s/%s", p->at.data, name);
     }
     size_t len = p->at.len;
-    paths_line(p, name, "", 'd');
+    if (p->kind == PATHS_PHP) {
+        paths_line(p, name, "", 'd');
+    }
     buf_addf(&p->at, "/%s", name);
     int r = paths_dir(p, fd, depth + 1, e);
     p->at.len = len;
@@ -55,11 +63,45 @@ static int paths_subdir(struct paths *p, int dir, const char *name, int depth, s
     return r;
 }
 
+static void paths_php_file(struct paths *p, const char *name, bool *html, bool *php)
+{
+    *html = *html || str_eq(name, "index.html");
+    *php = *php || str_eq(name, "index.php");
+    paths_line(p, name, "", str_ends(name, ".php") ? 'p' : 's');
+}
+
+static bool paths_is_page(const char *name)
+{
+    static const char *const pages[] = {".jsp", ".jspx", ".jspf", ".tag", ".tagx", ".tld", ".class", ".jar"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        size_t k = strlen(pages[i]);
+        if (n >= k && strcasecmp(name + n - k, pages[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void paths_java_file(struct paths *p, const char *name)
+{
+    _cleanup_free_ char *path = str_printf("%s/%s", p->at.data + p->root_len, name);
+    if (!paths_is_page(name) && !web_xml_covers(&p->web_xml, path)) {
+        paths_line(p, name, "", 's');
+    }
+}
+
+static bool paths_is_private(const struct paths *p, const char *name)
+{
+    return p->kind == PATHS_JAVA && p->at.len == p->root_len &&
+           (strcasecmp(name, "WEB-INF") == 0 || strcasecmp(name, "META-INF") == 0);
+}
+
 static int paths_entry(struct paths *p, int dir, const struct dirent *d, int depth, bool *html, bool *php,
                        struct err *e)
 {
     struct stat st;
-    if (d->d_name[0] == '.' || fstatat(dir, d->d_name, &st, 0) != 0) {
+    if (d->d_name[0] == '.' || paths_is_private(p, d->d_name) || fstatat(dir, d->d_name, &st, 0) != 0) {
         return 0; /* hidden, or a link that leads nowhere */
     }
     if (p->entries >= PATHS_MAX) {
@@ -68,10 +110,10 @@ static int paths_entry(struct paths *p, int dir, const struct dirent *d, int dep
     if (S_ISDIR(st.st_mode)) {
         return paths_subdir(p, dir, d->d_name, depth, e);
     }
-    if (S_ISREG(st.st_mode)) {
-        *html = *html || str_eq(d->d_name, "index.html");
-        *php = *php || str_eq(d->d_name, "index.php");
-        paths_line(p, d->d_name, "", str_ends(d->d_name, ".php") ? 'p' : 's');
+    if (S_ISREG(st.st_mode) && p->kind == PATHS_PHP) {
+        paths_php_file(p, d->d_name, html, php);
+    } else if (S_ISREG(st.st_mode)) {
+        paths_java_file(p, d->d_name);
     }
     return 0;
 }
@@ -101,7 +143,17 @@ static int paths_dir(struct paths *p, int fd, int depth, struct err *e)
     return 0;
 }
 
-int paths_add(struct buf *out, const char *code_dir, int64_t version, struct err *e)
+/* One that cannot be read whole says something about everything, for all we know. */
+static void paths_web_xml(const char *root, struct web_xml *ret)
+{
+    _cleanup_free_ char *path = str_printf("%s/WEB-INF/web.xml", root);
+    _cleanup_buf_ struct buf text = {0};
+    int r = fs_read(path, PATHS_WEB_XML_MAX, &text, NULL);
+    bool odd = (r < 0 && fs_exists(path)) || (text.data && strlen(text.data) != text.len);
+    web_xml_read(odd ? "<url-pattern>/*</url-pattern>" : text.data ? text.data : "", ret);
+}
+
+int paths_add(struct buf *out, enum paths_kind kind, const char *code_dir, int64_t version, struct err *e)
 {
     _cleanup_buf_ struct buf root = {0};
     buf_addf(&root, "%s/%lld", code_dir, (long long)version);
@@ -109,9 +161,14 @@ int paths_add(struct buf *out, const char *code_dir, int64_t version, struct err
     if (fd < 0) {
         return err_errno(e, errno, "version %lld is not staged", (long long)version);
     }
-    struct paths p = {.out = out};
+    struct paths p = {.out = out, .kind = kind};
     buf_addf(&p.at, "/%lld", (long long)version);
+    p.root_len = p.at.len;
+    if (kind == PATHS_JAVA) {
+        paths_web_xml(root.data, &p.web_xml);
+    }
     int r = paths_dir(&p, fd, 0, e);
     buf_done(&p.at);
+    web_xml_done(&p.web_xml);
     return r;
 }

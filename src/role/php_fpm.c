@@ -5,26 +5,24 @@
  */
 #include "role/php_fpm.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/proc.h"
 #include "role/fcgi.h"
+#include "role/listener.h"
 #include "role/php_config.h"
+#include "role/section.h"
 
-#define FPM_BACKLOG 1024
 #define PROBE_TIMEOUT_MS 25000
 #define PROBE_AWAIT_MS 5000
 
 struct fpm_state {
-    int listen_fd; /* -1: none */
-    char *listen;  /* "address:port" of listen_fd */
+    struct listener listener;
     char *text,
         *running; /* configuration without the names of its own sockets: of the files, of the newest process */
     int64_t generation, running_generation; /* of those sockets */
@@ -38,7 +36,7 @@ static struct fpm_state *state_of(struct role_engine *r)
 {
     if (!r->state) {
         struct fpm_state *s = xcalloc(1, sizeof(*s));
-        s->listen_fd = -1;
+        s->listener.fd = -1;
         r->state = s;
     }
     return r->state;
@@ -104,19 +102,6 @@ static int fpm_write(struct role_engine *r, const struct php_want *w, const char
     return rc;
 }
 
-/* Scripts see the environment of the process: another one is another process, with sockets of its own. */
-static void fpm_add_environment(const struct role_engine *r, struct buf *plain)
-{
-    if (json_object_size(r->env) == 0) {
-        return;
-    }
-    char *text = json_canonical(r->env), hash[SHA256_HEX];
-    sha256_hex(text, strlen(text), hash);
-    buf_addf(plain, "; environment %s\n", hash);
-    mem_wipe(text, strlen(text));
-    free(text);
-}
-
 static int fpm_configure(struct role_engine *r, const json_t *section, enum role_change *ret, struct err *e)
 {
     struct php_want w;
@@ -130,7 +115,7 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
         return rc;
     }
     buf_adds(&plain, ini.data);
-    fpm_add_environment(r, &plain);
+    section_environment(r->env, &plain); /* another one is another process, with sockets of its own */
     int limit_ms = (int)w.request_timeout_s * 1000;
     r->longest_ms =
         limit_ms > r->longest_ms ? limit_ms : r->longest_ms; /* the old process has its own limit */
@@ -145,32 +130,11 @@ static int fpm_configure(struct role_engine *r, const json_t *section, enum role
     return 0;
 }
 
-/* ---- the listening socket ---- */
-
-static int fpm_listen(struct fpm_state *s, struct err *e)
-{
-    _cleanup_free_ char *name = str_printf("%s:%lld", s->bind, (long long)s->port);
-    if (s->listen_fd >= 0 && str_eq(name, s->listen)) {
-        return 0;
-    }
-    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
-    int on = 1;
-    if (fd < 0 || inet_pton(AF_INET, s->bind, &a.sin_addr) != 1 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(fd, FPM_BACKLOG) != 0) {
-        return err_errno(e, errno, "cannot listen on %s", name);
-    }
-    closep(&s->listen_fd);
-    s->listen_fd = TAKE_FD(fd);
-    free(s->listen);
-    s->listen = TAKE_PTR(name);
-    return 0;
-}
+/* ---- the process ---- */
 
 static void fpm_release(struct role_engine *r)
 {
-    closep(&state_of(r)->listen_fd);
+    listener_close(&state_of(r)->listener);
 }
 
 /* Sockets of earlier generations that were killed. */
@@ -195,7 +159,7 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
     struct fpm_state *s = r->state;
     free(s->former);
     s->former = NULL;
-    int rc = fpm_listen(s, e);
+    int rc = listener_open(&s->listener, s->bind, (int)s->port, e);
     if (rc < 0) {
         return rc;
     }
@@ -206,10 +170,10 @@ static int fpm_command(const struct role_engine *r, struct role_command *ret, st
     s->former_generation = s->running_generation;
     s->running = xstrdup(s->text);
     s->running_generation = s->generation;
-    *ret = (struct role_command){.keep = s->listen_fd};
+    *ret = (struct role_command){.keep = s->listener.fd};
     ret->text[0] = fpm_path(r, "fpm.conf");
     ret->text[1] = fpm_path(r, "php.ini");
-    ret->text[2] = str_printf("FPM_SOCKETS=%s=%d", s->listen, s->listen_fd);
+    ret->text[2] = str_printf("FPM_SOCKETS=%s=%d", s->listener.name, s->listener.fd);
     const char *const argv[] = {"php-fpm8.2", "-F", "-y", ret->text[0], "-c", ret->text[1]};
     memcpy(ret->argv, argv, sizeof(argv));
     ret->env = ret->text[2];
@@ -368,8 +332,7 @@ static void fpm_forget(struct role_engine *r)
 {
     struct fpm_state *s = r->state;
     if (s) {
-        closep(&s->listen_fd);
-        free(s->listen);
+        listener_close(&s->listener);
         free(s->text);
         free(s->running);
         free(s->former);

@@ -84,6 +84,19 @@ int quote_ini(struct buf *b, const char *s, struct err *e)
     return 0;
 }
 
+/* The escapes matter to the reader only at the beginning or for keys, but are understood anywhere. */
+int quote_properties(struct buf *b, const char *s, struct err *e)
+{
+    int r = quote_check(s, "a properties file", "", e);
+    for (; r == 0 && *s; s++) {
+        if (strchr("\\ :=#!", *s)) {
+            buf_addc(b, '\\');
+        }
+        buf_addc(b, *s);
+    }
+    return r;
+}
+
 void quote_redis(struct buf *b, const char *s)
 {
     buf_addc(b, '"');

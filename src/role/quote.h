@@ -16,6 +16,9 @@ int quote_haproxy(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 int quote_nginx(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 /* php.ini and php-fpm.conf: a value in double quotes; `"`, `\`, `$` and newlines are refused. */
 int quote_ini(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
+/* A value of a Java properties file; control characters are refused although the language has an escape: nothing we
+ * write there may hold one. */
+int quote_properties(struct buf *b, const char *s, struct err *e) WARN_UNUSED;
 /* redis.conf: a word in double quotes. */
 void quote_redis(struct buf *b, const char *s);
 /* SQL: a text in single quotes, for a session without NO_BACKSLASH_ESCAPES. */

@@ -26,6 +26,8 @@ struct role_engine {
     void *state;        /* the driver's own, freed by `forget` */
     int longest_ms;     /* that a request may take, as configured; 0 = what stop_timeout_ms says */
     bool coming_up;     /* set by check(): it is at something long that must not be cut short */
+    bool alone; /* there is no room for two processes: the next restart ends the old one first, although
+                           the driver overlaps. Set by `configure`. */
 };
 
 /* Pair roles and clusters; see struct report. */
@@ -51,6 +53,7 @@ struct role_command {
     char error_log[64];              /* file below log_dir for stderr alone; "" = the same */
     const char *env;                 /* one more "NAME=value", borrowed as argv; NULL = none */
     int keep;                        /* a descriptor of the agent that the engine inherits; 0 = none */
+    bool keep_is_stdin;              /* it inherits `keep` as its standard input */
 };
 
 /* A command that a driver carries out (run_command). */
@@ -70,6 +73,7 @@ struct role_driver {
     bool
         user_code; /* runs the service's own code: its process gets the environment of the service, and is started
                        anew when that changes */
+    int start_ms; /* a fresh process answers within; 0 = 15 s */
     bool overlap; /* a restart starts the new process beside the old one (they share `keep`), and sends
                      the old one stop_signal only when check() finds the new one healthy */
 
@@ -87,7 +91,8 @@ struct role_driver {
     /* The process that `command` was asked for, beside a running one, did not come up: the running one goes on.
      * NULL = nothing to take back. */
     void (*undo)(struct role_engine *r);
-    /* Makes the running engine use the files, without losing a request (<= 15 s); NULL = always restart. */
+    /* Makes the running engine use the files, without losing a request (<= 15 s; until new code is
+     * started: <= start_ms); NULL = always restart. */
     int (*reload)(struct role_engine *r, struct err *e);
     /* Healthy now? (<= 1 s, rarely 10) 0, or negative with a reason. With r->coming_up set it is starting, however
      * long that takes. */

@@ -8,9 +8,11 @@
 #include "role/php_fpm.h"
 #include "role/redis.h"
 #include "role/role_driver.h"
+#include "role/tomcat.h"
 
 const struct role_driver *const role_drivers[] = {
-    &role_mariadb, &role_redis, &role_relay, &role_php_fpm, &role_nginx, &role_manager, &role_haproxy, NULL,
+    &role_mariadb, &role_redis,   &role_relay,   &role_php_fpm, &role_tomcat,
+    &role_nginx,   &role_manager, &role_haproxy, NULL,
 };
 
 const struct role_driver *role_driver_find(const char *name)

@@ -120,3 +120,15 @@ bool section_versions_equal(const struct section_versions *a, const struct secti
 {
     return a->n == b->n && memcmp(a->at, b->at, (size_t)a->n * sizeof(a->at[0])) == 0;
 }
+
+void section_environment(const json_t *env, struct buf *out)
+{
+    if (json_object_size(env) == 0) {
+        return;
+    }
+    char *text = json_canonical(env), hash[SHA256_HEX];
+    sha256_hex(text, strlen(text), hash);
+    buf_addf(out, "; environment %s\n", hash);
+    mem_wipe(text, strlen(text));
+    free(text);
+}

@@ -33,5 +33,8 @@ int section_targets(const json_t *j, const char *what, struct section_targets *r
 int section_versions(const json_t *j, struct section_versions *ret, struct err *e) WARN_UNUSED;
 bool section_versions_equal(const struct section_versions *a, const struct section_versions *b);
 void section_versions_add(struct section_versions *v, int64_t version);
+/* Adds a line that is another one when the environment is: for texts that tell whether a process is the wanted one.
+ * An empty one adds nothing. */
+void section_environment(const json_t *env, struct buf *out);
 /* s is a dotted IPv4 address. */
 bool section_is_ipv4(const char *s);

@@ -4,27 +4,12 @@
  * draining. Needs root (engines change their user) and the packages of the node image; skipped when one is
  * missing.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include <cmocka.h>
-
-#include "agent/engine.h"
-#include "base/clock.h"
 #include "base/fs.h"
 #include "role/fcgi.h"
-#include "role_http.h"
+#include "role_tools.h"
 
 #define SERVICE 7
 #define PASSWORD "s3ss\"io'n $pass\\word %41&x=1"
@@ -95,23 +80,6 @@ static void put_versions(const struct world *w)
 
 /* ---- engines ---- */
 
-static int free_port(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof(a);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-    close(fd);
-    return ntohs(a.sin_port);
-}
-
-static json_t *target(int id, int port)
-{
-    return json_pack("{s:i, s:s, s:i}", "id", id, "address", "127.0.0.1", "port", port);
-}
-
 static json_t *targets_of(const struct world *w, int first, const bool on[2])
 {
     json_t *a = json_array();
@@ -168,14 +136,7 @@ static json_t *section_of(const struct world *w, int which)
 
 static int apply_section(struct world *w, int which, json_t *section, enum role_change *ret, struct err *e)
 {
-    enum role_change change = CHANGE_NONE;
-    int r = engine_configure(w->engine[which], section, &change, e);
-    r = r < 0 ? r : engine_switch(w->engine[which], section, change, e);
-    json_decref(section);
-    if (ret) {
-        *ret = change;
-    }
-    return r;
+    return apply_to(w->engine[which], section, ret, e);
 }
 
 static enum role_change apply(struct world *w, int which)
@@ -190,23 +151,9 @@ static enum role_change apply(struct world *w, int which)
     return change;
 }
 
-#define WAIT_FOR(condition)                                                                                  \
-    do {                                                                                                     \
-        int64_t wait_end_ = clock_mono_ms() + 20000;                                                         \
-        while (!(condition)) {                                                                               \
-            if (clock_mono_ms() > wait_end_) {                                                               \
-                fail_msg("not in time: %s", #condition);                                                     \
-            }                                                                                                \
-            struct timespec pause_ = {.tv_nsec = 20000000};                                                  \
-            nanosleep(&pause_, NULL);                                                                        \
-        }                                                                                                    \
-    } while (0)
-
 static struct engine_status status_of(const struct world *w, int which)
 {
-    struct engine_status s;
-    engine_status(w->engine[which], &s);
-    return s;
+    return engine_now(w->engine[which]);
 }
 
 static int start_all(void **state)
@@ -266,26 +213,9 @@ static int stop_all(void **state)
 
 /* ---- tests ---- */
 
-struct expectation {
-    const char *method, *target, *headers, *body;
-    int status;
-    const char *contains, *location;
-};
-
 static void expect_all(const struct world *w, const struct expectation *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct http_got got;
-        (void)http_once(w->port[PROXY], x[i].method, x[i].target, x[i].headers ? x[i].headers : "", x[i].body,
-                        &got);
-        if (got.status != x[i].status || (x[i].contains && !strstr(got.body.data, x[i].contains)) ||
-            (x[i].location && !str_eq(got.location, x[i].location))) {
-            fail_msg("%s %s: status %d (wanted %d), location \"%s\", body:\n%s\n(wanted: %s)", x[i].method,
-                     x[i].target, got.status, x[i].status, got.location, got.body.data ? got.body.data : "",
-                     x[i].contains);
-        }
-        http_got_done(&got);
-    }
+    expect_at(w->port[PROXY], x, n);
 }
 
 static void test_routing(void **state)
@@ -364,23 +294,6 @@ static const struct load_line lines[] = {
     {"GET", "/slow.php", NULL, "slow done", false},
     {"POST", "/index.php", "x=posted", "x=[posted]", true},
 };
-
-static void no_failures(struct load *l, const char *what)
-{
-    load_stop(l);
-    print_message("   %-44s %6ld requests, %ld failed\n", what, atomic_load(&l->done),
-                  atomic_load(&l->failed));
-    if (atomic_load(&l->failed) != 0) {
-        fail_msg("%s: %ld of %ld requests failed, first: %s", what, atomic_load(&l->failed),
-                 atomic_load(&l->done), l->first_failure);
-    }
-}
-
-static void breathe(struct load *l, long requests)
-{
-    long from = atomic_load(&l->done);
-    WAIT_FOR(atomic_load(&l->done) - from >= requests);
-}
 
 static void test_versions(void **state)
 {
@@ -741,26 +654,6 @@ static void test_metrics(void **state)
     }));
 }
 
-/* Process and mount namespaces of our own: whatever becomes of this test, its engines end with it. */
-static int within_namespace(int (*f)(int, char **), int argc, char **argv)
-{
-    int status = 0;
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0);
-    if (pid == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-            mount("proc", "/proc", "proc", 0, NULL) != 0) {
-            _exit(77);
-        }
-        exit(f(argc, argv));
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-        print_message("skipped: no namespaces here\n");
-        return 77;
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 static int role_tests(int argc, char **argv)
 {
     if (argc > 1) {
@@ -790,16 +683,7 @@ static int role_tests(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const char *const needed[] = {"/usr/sbin/haproxy", "/usr/sbin/nginx", "/usr/sbin/php-fpm8.2",
-                                         "/usr/bin/redis-server"};
-    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-        if (!fs_exists(needed[i])) {
-            print_message("skipped: %s is not installed\n", needed[i]);
-            return 77;
-        }
-    }
-    if (geteuid() != 0) {
-        print_message("skipped: needs root\n");
-        return 77;
-    }
-    return within_namespace(role_tests, argc, argv);
+                                         "/usr/bin/redis-server", NULL};
+    int missing = need_engines(needed);
+    return missing ? missing : within_namespace(role_tests, argc, argv);
 }

@@ -15,6 +15,8 @@
 #include "role/quote.h"
 #include "role/resp.h"
 #include "role/role_driver.h"
+#include "role/tomcat_config.h"
+#include "role/web_xml.h"
 
 /* ---- quoting ---- */
 
@@ -69,6 +71,30 @@ static void test_quote_words(void **state)
     static const char *const not_plain[] = {"", "a b", "a;b", "a'b", "$x", "a\nb", "\xc3\xbc", "a{"};
     for (size_t i = 0; i < ARRAY_LEN(not_plain); i++) {
         assert_false(quote_is_plain(not_plain[i]));
+    }
+}
+
+static void test_quote_properties(void **state)
+{
+    static const char *const all[][2] = {
+        {"plain", "plain"},
+        {"", ""},
+        {" a=b:c#d!e\\f", "\\ a\\=b\\:c\\#d\\!e\\\\f"},
+        {"\xc3\xbc", "\xc3\xbc"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        _cleanup_buf_ struct buf b = {0};
+        struct err e = {0};
+        buf_adds(&b, "");
+        assert_int_equal(quote_properties(&b, all[i][0], &e), 0);
+        assert_string_equal(b.data, all[i][1]);
+    }
+    static const char *const refused[] = {"two\nlines", "cr\r", "tab\t", "bad\xff"};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        _cleanup_buf_ struct buf b = {0};
+        _cleanup_err_ struct err e = {0};
+        assert_int_equal(quote_properties(&b, refused[i], &e), ERR_INVALID);
+        assert_int_equal(b.len, 0);
     }
 }
 
@@ -155,7 +181,7 @@ static void test_paths(void **state)
     assert_int_equal(symlink("a b.txt", link), 0);
     assert_int_equal(symlink("nowhere", dead), 0);
     _cleanup_buf_ struct buf out = {0};
-    assert_int_equal(paths_add(&out, root, 5, &e), 0);
+    assert_int_equal(paths_add(&out, PATHS_PHP, root, 5, &e), 0);
     static const char *const wanted[] = {
         "%2F5%2Findex.php p\n", "%2F5%2F i\n",         "%2F5%2Fa%20b.txt s\n",  "%2F5%2Fsub d\n",
         "%2F5%2Fsub%2F h\n",    "%2F5%2Fapp%2F i\n",   "%2F5%2Fnone d\n",       "%2F5%2Fnone%2Fx.css s\n",
@@ -170,9 +196,82 @@ static void test_paths(void **state)
     for (size_t i = 0; i < ARRAY_LEN(unwanted); i++) {
         assert_null(strstr(out.data, unwanted[i]));
     }
-    assert_true(paths_add(&out, root, 6, &e) < 0);
+    assert_true(paths_add(&out, PATHS_PHP, root, 6, &e) < 0);
     err_done(&e);
     assert_int_equal(fs_remove_tree(root, &e), 0);
+}
+
+static void test_paths_java(void **state)
+{
+    char root[] = "/tmp/test-role-XXXXXX";
+    struct err e = {0};
+    assert_non_null(mkdtemp(root));
+    static const char *const files[] = {
+        "index.html",     "a.jsp",         "UPPER.JSP",   "sub/b.css",  "sub/c.tag",
+        "WEB-INF/x.html", "web-inf/y.txt", "META-INF/m",  "kept/d.txt", "e.do",
+        "sub/WEB-INF/z",  "lib/x.jar",     "exact/f.txt", ".h",         "g.php"};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        put(root, files[i]);
+    }
+    static const char xml[] = "<web-app><url-pattern>/kept/*</url-pattern><x:url-pattern>*.do</x:url-pattern>"
+                              "<!-- <url-pattern>/*</url-pattern> -->\n"
+                              "<url-pattern >\n /exact/f.txt\t</url-pattern></web-app>";
+    _cleanup_free_ char *path = str_printf("%s/5/WEB-INF/web.xml", root);
+    assert_int_equal(fs_write_atomic(path, xml, strlen(xml), 0644, &e), 0);
+    _cleanup_buf_ struct buf out = {0};
+    assert_int_equal(paths_add(&out, PATHS_JAVA, root, 5, &e), 0);
+    static const char *const wanted[] = {"%2F5%2Findex.html s\n", "%2F5%2Fsub%2Fb.css s\n",
+                                         "%2F5%2Fg.php s\n", "%2F5%2Fsub%2FWEB-INF%2Fz s\n"};
+    size_t length = 0;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        assert_non_null(strstr(out.data, wanted[i]));
+        length += strlen(wanted[i]);
+    }
+    assert_int_equal(out.len, length); /* and nothing else */
+    _cleanup_buf_ struct buf none = {0};
+    assert_int_equal(fs_write_atomic(path, "<url-pattern>/x\0</url-pattern>", 31, 0644, &e), 0);
+    assert_int_equal(paths_add(&none, PATHS_JAVA, root, 5, &e), 0);
+    assert_int_equal(none.len, 0); /* what cannot be read may cover everything */
+    assert_int_equal(fs_remove_tree(root, &e), 0);
+}
+
+static void test_web_xml(void **state)
+{
+    static const struct {
+        const char *xml, *path;
+        bool covers;
+    } all[] = {
+        {"", "/a.txt", false},
+        {"<url-pattern>/</url-pattern>", "/a.txt", true},
+        {"<url-pattern>/*</url-pattern>", "/sub/a.txt", true},
+        {"<url-pattern>/sub/*</url-pattern>", "/sub/a.txt", true},
+        {"<url-pattern>/sub/*</url-pattern>", "/sub", true},
+        {"<url-pattern>/sub/*</url-pattern>", "/subway/a.txt", false},
+        {"<url-pattern>/sub/*</url-pattern>", "/other/sub/a.txt", false},
+        {"<url-pattern>*.txt</url-pattern>", "/sub/a.txt", true},
+        {"<url-pattern>*.txt</url-pattern>", "/sub/a.txts", false},
+        {"<url-pattern>/a.txt</url-pattern>", "/a.txt", true},
+        {"<url-pattern>a.txt</url-pattern>", "/a.txt", true},
+        {"<url-pattern>/a.txt</url-pattern>", "/b.txt", false},
+        {"<url-pattern><![CDATA[/x]]></url-pattern>", "/b.txt", true},
+        {"<url-pattern>/&#97;</url-pattern>", "/b.txt", true},
+        {"<url-pattern></url-pattern>", "/b.txt", true},
+        {"<url-pattern/>", "/b.txt", true},
+        {"<url-pattern>/x", "/b.txt", true},
+        {"<url-pattern", "/b.txt", true},
+        {"<!-- <url-pattern>/*</url-pattern>", "/b.txt", false},
+        {"<url-patterns>/*</url-patterns>", "/b.txt", false},
+        {"<servlet-name>/*</servlet-name>", "/b.txt", false},
+        {"<j:url-pattern id='x'>/b.txt</j:url-pattern>", "/b.txt", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct web_xml w;
+        web_xml_read(all[i].xml, &w);
+        if (web_xml_covers(&w, all[i].path) != all[i].covers) {
+            fail_msg("%s: %s", all[i].xml, all[i].path);
+        }
+        web_xml_done(&w);
+    }
 }
 
 /* ---- answers ---- */
@@ -283,6 +382,64 @@ static void test_php_settings(void **state)
     }
 }
 
+static void test_tomcat_config(void **state)
+{
+    _cleanup_json_ json_t *j =
+        json_pack("{s:s, s:s, s:i, s:i, s:[i,i], s:i, s:i, s:i, s:i, s:i, s:i, s:s}", "engine", "tomcat",
+                  "name", "backend", "port", 9000, "service", 3, "versions", 9, 8, "heap", 33 << 20,
+                  "threads", 25, "request_timeout_s", 60, "session_timeout_min", 30, "post_max", 1024,
+                  "session_port", 6380, "session_password", "a=b\\ #");
+    struct tomcat_want w;
+    struct err e = {0};
+    struct role_engine r = engine("/run/conpaas/backend");
+    (void)str_copy(r.data_dir, sizeof(r.data_dir), "/var/lib/conpaas/data/backend");
+    _cleanup_buf_ struct buf server = {0}, java = {0};
+    assert_int_equal(tomcat_want_read(j, &w, &e), 0);
+    assert_int_equal(tomcat_config_server(&r, &w, 77, &server, &e), 0);
+    assert_non_null(strstr(server.data, "\nversions=8,9\n"));
+    assert_non_null(strstr(server.data, "\ncontrol=/run/conpaas/backend/control/77.sock\n"));
+    assert_non_null(strstr(server.data, "\nsession_password=a\\=b\\\\\\ \\#\n"));
+    assert_int_equal(tomcat_config_java(&r, &w, &java, &e), 0);
+    assert_non_null(strstr(java.data, "\n-Xmx33792k\n"));
+    assert_null(strstr(java.data, "a=b")); /* a secret is no argument */
+    struct role_engine odd = engine("/run/con paas");
+    assert_true(tomcat_config_java(&odd, &w, &java, &e) < 0);
+    err_done(&e);
+    static const char *const bad[][2] = {
+        {"heap", "1"},        {"heap", "\"64M\""}, {"threads", "0"},       {"request_timeout_s", "0"},
+        {"versions", "[0]"},  {"bind", "\"x\""},   {"classes", "\"a b\""}, {"surprise", "true"},
+        {"session_port", "0"}};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        _cleanup_json_ json_t *one = json_deep_copy(j);
+        _cleanup_err_ struct err why = {0};
+        json_object_set_new(one, bad[i][0], json_loads(bad[i][1], JSON_DECODE_ANY, NULL));
+        assert_int_equal(tomcat_want_read(one, &w, &why), ERR_INVALID);
+    }
+}
+
+/* The backends of Java speak HTTP and are told the version; nothing of PHP is in the file. */
+static void test_haproxy_java(void **state)
+{
+    _cleanup_json_ json_t *j = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:[i], s:s, s:b, s:{s:[], s:[{s:i, s:s, s:i}]}}", "engine", "haproxy",
+        "name", "proxy", "port", 80, "service", 3, "route", 9, "versions", 9, "scripts", "java", "files", 0,
+        "targets", "web", "backend", "id", 4, "address", "10.88.0.4", "port", 9000);
+    struct haproxy_want w;
+    struct err e = {0};
+    struct role_engine r = engine("/run/conpaas/proxy");
+    _cleanup_buf_ struct buf fixed = {0}, values = {0};
+    assert_int_equal(haproxy_want_read(j, &w, &e), 0);
+    assert_int_equal(haproxy_config_fixed(&r, &w, &fixed, &e), 0);
+    assert_non_null(strstr(fixed.data, "use_backend java unless file files METH_GET\n"));
+    assert_non_null(strstr(fixed.data, "http-request del-header X-ConPaaS-Version\n"));
+    assert_null(strstr(fixed.data, "php"));
+    haproxy_config_values(&w, &values);
+    assert_non_null(strstr(values.data, "files 0\n"));
+    json_object_set_new(j, "scripts", json_string("perl"));
+    assert_int_equal(haproxy_want_read(j, &w, &e), ERR_INVALID);
+    err_done(&e);
+}
+
 static void test_haproxy_config(void **state)
 {
     _cleanup_json_ json_t *j =
@@ -301,7 +458,7 @@ static void test_haproxy_config(void **state)
     haproxy_config_servers(&haproxy_web, &w.web, &servers);
     assert_non_null(strstr(servers.data, "server n4-10.88.0.4-8080 10.88.0.4:8080 weight 100 check"));
     haproxy_config_values(&w, &values);
-    assert_string_equal(values.data, "v 9\ntimeout 120000\ndrain 0\nfront 1\n");
+    assert_string_equal(values.data, "v 9\ntimeout 120000\ndrain 0\nfront 1\nfiles 1\n");
     struct role_engine odd = engine("/run/con paas");
     assert_true(haproxy_config_fixed(&odd, &w, &fixed, &e) < 0);
     err_done(&e);
@@ -342,12 +499,23 @@ static void test_drivers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quote),        cmocka_unit_test(test_quote_words),
-        cmocka_unit_test(test_targets),      cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_paths),        cmocka_unit_test(test_fcgi_head),
-        cmocka_unit_test(test_resp_info),    cmocka_unit_test(test_haproxy_stat),
-        cmocka_unit_test(test_php_settings), cmocka_unit_test(test_haproxy_config),
-        cmocka_unit_test(test_relay_config), cmocka_unit_test(test_drivers),
+        cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_quote_words),
+        cmocka_unit_test(test_quote_properties),
+        cmocka_unit_test(test_paths_java),
+        cmocka_unit_test(test_web_xml),
+        cmocka_unit_test(test_tomcat_config),
+        cmocka_unit_test(test_haproxy_java),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_fcgi_head),
+        cmocka_unit_test(test_resp_info),
+        cmocka_unit_test(test_haproxy_stat),
+        cmocka_unit_test(test_php_settings),
+        cmocka_unit_test(test_haproxy_config),
+        cmocka_unit_test(test_relay_config),
+        cmocka_unit_test(test_drivers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
