@@ -10,6 +10,7 @@
 #include "director/lifecycle.h"
 #include "director/revision.h"
 #include "director/txn.h"
+#include "service/links.h"
 
 struct doing {
     struct director *d;
@@ -103,6 +104,45 @@ static int set_secrets(struct doing *k, struct txn *x, json_t *in, const json_t 
     return rc < 0 ? rc : 0;
 }
 
+/* A reference of that name to the other service, once. */
+static int link_set(json_t *links, const char *name, const struct service *other, struct err *e)
+{
+    const json_t *there = link_find(links, name);
+    int rc = link_check_name(name, e);
+    if (rc < 0 || (there && json_int(there, "service", 0) == other->id)) {
+        return rc;
+    }
+    if (there) {
+        return err_set_hint(e, ERR_INVALID, "give one of them another name: {\"service\": ..., \"as\": ...}",
+                            "there is a reference %s already", name);
+    }
+    if (json_array_size(links) >= LINKS_MAX) {
+        return err_set(e, ERR_QUOTA, "a service has at most %d references", LINKS_MAX);
+    }
+    json_array_append_new(links, json_pack("{s:s, s:I, s:i}", "name", name, "service", (json_int_t)other->id,
+                                           "port", link_port(links, other->type)));
+    return 0;
+}
+
+static int set_references(const struct doing *k, const struct manifest_service *s, json_t *links,
+                          struct err *e)
+{
+    for (int i = 0; i < s->n_references; i++) {
+        const struct manifest_reference *r = &s->references[i];
+        for (int n = 0; n < k->slot->n; n++) {
+            const struct service *other = &k->slot->services[n]->row.service;
+            if (str_eq(other->name, r->service)) {
+                _cleanup_free_ char *name = manifest_reference_name(r, other->type);
+                int rc = link_set(links, name, other, e);
+                if (rc < 0) {
+                    return rc;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
 static int do_settings(struct doing *k, struct err *e)
 {
     const struct manifest_service *s = &k->m->services[k->c->index];
@@ -122,7 +162,7 @@ static int do_settings(struct doing *k, struct err *e)
     if (s->environment) {
         json_object_update(r.env, s->environment);
     }
-    if ((rc = txn_begin(k->d, k->slot, k->v, &x, e)) < 0 ||
+    if ((rc = set_references(k, s, r.links, e)) < 0 || (rc = txn_begin(k->d, k->slot, k->v, &x, e)) < 0 ||
         (rc = set_secrets(k, x, r.secrets, s->secrets, NULL, e)) < 0 ||
         (rc = set_secrets(k, x, r.own, s->own, s->type, e)) < 0 || (rc = revision_check(&r, e)) < 0 ||
         (rc = revision_save(x, &r, &change.value.settings, e)) < 0) {

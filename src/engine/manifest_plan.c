@@ -146,11 +146,18 @@ static void check_references(struct manifest *m, const struct present *p, const 
 {
     for (int i = 0; i < s->n_references; i++) {
         const struct manifest_reference *r = &s->references[i];
-        bool named = false;
+        const struct present_service *have = find_present(p, r->service);
+        bool named = false, runs = have && have->want.run == RUN_RUNNING;
         for (int k = 0; k < m->n; k++) {
-            named = named || str_eq(m->services[k].name, r->service);
+            bool it = str_eq(m->services[k].name, r->service);
+            named = named || it;
+            runs = it ? m->services[k].run : runs;
         }
-        if (!named && !find_present(p, r->service)) {
+        if ((named || have) && s->run && !runs) {
+            manifest_complain(m, r->pointer, false, "start it too, or neither",
+                              "it refers to %s, which is not to run", r->service);
+        }
+        if (!named && !have) {
             manifest_complain(m, r->pointer, false, NULL,
                               "there is no service \"%.64s\" in the manifest or the application", r->service);
         }

@@ -4,6 +4,7 @@
  */
 #include "base/nearest.h"
 #include "model/names.h"
+#include "service/links.h"
 #include "service/manifest.h"
 
 #define DESCRIPTION_MAX 1000
@@ -367,6 +368,53 @@ static void read_secrets(const struct member *at)
     }
 }
 
+static void read_reference(const struct member *at, const char *pointer, const json_t *v)
+{
+    static const char *const words[] = {"service", "as", NULL};
+    const char *service = json_is_string(v) ? json_string_value(v) : json_str(v, "service", NULL),
+               *key = NULL;
+    json_t *value = NULL;
+    if (!service || at->s->n_references == SERVICES_MAX) {
+        manifest_complain(at->m, pointer, false,
+                          "\"database\", or {\"service\": \"database\", \"as\": \"DB\"}",
+                          "a reference names a service");
+        return;
+    }
+    json_object_foreach((json_t *)v, key, value)
+    {
+        _cleanup_free_ char *child = json_pointer(pointer, key);
+        if (!str_eq(key, words[0]) && !str_eq(key, words[1])) {
+            _cleanup_free_ char *hint = advice(key, words);
+            manifest_complain(at->m, child, true, hint, "a reference has no member \"%.40s\"", key);
+        }
+    }
+    const char *as = json_str(v, "as", NULL);
+    _cleanup_err_ struct err e = {0};
+    if (as && link_check_name(as, &e) < 0) {
+        manifest_complain(at->m, pointer, false, e.hint, "%s", e.message);
+    }
+    struct manifest_reference *r = &at->s->references[at->s->n_references++];
+    *r = (struct manifest_reference){.service = xstrdup(service), .pointer = xstrdup(pointer)};
+    r->as = as ? xstrdup(as) : NULL;
+}
+
+static void read_references(const struct member *at)
+{
+    size_t i;
+    json_t *v;
+    if (!json_is_array(at->v)) {
+        manifest_complain(at->m, at->pointer, false, "for example [\"database\"]",
+                          "References must be a list of services");
+        return;
+    }
+    json_array_foreach((json_t *)at->v, i, v)
+    {
+        _cleanup_free_ char *index = str_printf("%zu", i);
+        _cleanup_free_ char *pointer = json_pointer(at->pointer, index);
+        read_reference(at, pointer, v);
+    }
+}
+
 static const struct member_row service_rows[] = {
     {"Type", read_type},
     {"ServiceName", read_service_name},
@@ -376,6 +424,7 @@ static const struct member_row service_rows[] = {
     {"Settings", read_settings},
     {"Environment", read_environment},
     {"Secrets", read_secrets},
+    {"References", read_references},
 };
 
 static bool of_another_type(const char *name)

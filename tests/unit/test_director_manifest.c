@@ -244,6 +244,32 @@ static void test_new_and_prune(void **state)
     assert_string_equal(json_str(second, "state", ""), "DONE");
 }
 
+static void test_references(void **state)
+{
+    struct fixture *f = *state;
+    static const char text[] =
+        "{\"Application\": \"blog\", \"Services\": [{\"Type\": \"php\", \"ServiceName\": \"front\", \"Start\": 0,"
+        " \"References\": [\"database\"]}, {\"Type\": \"mysql\", \"ServiceName\": \"database\", \"Start\": 0,"
+        " \"Password\": \"a long password\"}]}";
+    _cleanup_json_ json_t *job = apply_with(f, text, json_object());
+    _cleanup_json_ json_t *services = NULL;
+    _cleanup_json_ json_t *m = NULL;
+    assert_string_equal(json_str(job, "state", ""), "DONE");
+    const json_t *steps = json_object_get(job, "steps");
+    assert_int_equal(json_array_size(steps), 5);
+    assert_string_equal(json_str(json_array_get(steps, 1), "title", ""), "make service database (mysql)");
+    assert_string_equal(json_str(json_array_get(steps, 2), "title", ""), "set Password of database");
+    assert_string_equal(json_str(json_array_get(steps, 4), "title", ""),
+                        "set reference to database of front");
+    expect_job(f, text, "DONE", 0, "");
+    _cleanup_free_ char *path = str_printf("/v1/apps/%lld/manifest", (long long)json_int(job, "app", 0));
+    assert_int_equal(world_do(f->ada, "GET", path, NULL, &m), 200);
+    _cleanup_free_ char *copy = json_text(json_object_get(m, "manifest"));
+    assert_non_null(strstr(copy, "{\"service\":\"database\",\"as\":\"MYSQL\"}"));
+    assert_null(strstr(copy, "a long password"));
+    expect_job(f, copy, "DONE", 0, "");
+}
+
 /* One that waits for a node that does not come: only one at a time, and it can be given up. */
 static void test_cancel(void **state)
 {
@@ -274,8 +300,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_apply), T(test_secrets_stay),  T(test_fetched),
-        T(test_sent),  T(test_new_and_prune), T(test_cancel),
+        T(test_apply),         T(test_secrets_stay), T(test_fetched),    T(test_sent),
+        T(test_new_and_prune), T(test_cancel),       T(test_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -383,6 +383,44 @@ static void test_plan_problems(void **state)
                 "PROBLEM \"web\" is being deleted; ");
 }
 
+/* Referred to first; circles and names that nobody has are problems. */
+static void test_references(void **state)
+{
+    _cleanup_(manifest_freep) struct manifest *m = read_text(
+        "{\"Application\": \"a\", \"Services\": [{\"Type\": \"php\", \"ServiceName\": \"c\", \"References\": [\"b\", {\"service\": "
+        "\"a\", \"as\": \"DB\"}]}, {\"Type\": \"php\", \"ServiceName\": \"b\", \"References\": [\"a\"]},"
+        " {\"Type\": \"php\", \"ServiceName\": \"a\"}]}");
+    assert_int_equal(m->n_problems, 0);
+    assert_int_equal(m->order[0], 2);
+    assert_int_equal(m->order[1], 1);
+    assert_int_equal(m->order[2], 0);
+    check_problems(
+        "{\"Application\": \"a\", \"Services\": [\n{\"Type\": \"php\", \"ServiceName\": \"a\", \"References\": [\"b\"]},\n"
+        "{\"Type\": \"php\", \"ServiceName\": \"b\", \"References\": [\"a\"]}]}",
+        "3:52 the services refer to each other in a circle\n");
+    check_problems(
+        "{\"Application\": \"a\", \"Services\": [\n{\"Type\": \"php\", \"References\": [7, {\"service\": \"x\", \"al\": \"B\"}]}]}",
+        "2:32 a reference names a service | \"database\", or {\"service\": \"database\", \"as\": \"DB\"}\n"
+        "2:52 a reference has no member \"al\" | did you mean as?\n");
+    _cleanup_present_ struct present p = {0};
+    add_cloud(&p);
+    expect_plan("{\"Type\": \"php\", \"References\": [\"db\"]}", &p, false,
+                "PROBLEM there is no service \"db\" in the manifest or the application; ");
+    add_service(&p, "db")->want.run = RUN_STOPPED;
+    expect_plan("{\"Type\": \"php\", \"References\": [\"db\"]}", &p, false,
+                "PROBLEM it refers to db, which is not to run; ");
+    expect_plan("{\"Type\": \"php\", \"References\": [\"db\"], \"Start\": 0}", &p, false,
+                "make_service; settings; ");
+    p.services[0].want.run = RUN_RUNNING;
+    expect_plan("{\"Type\": \"php\", \"References\": [\"db\"]}", &p, false,
+                "make_service; settings; start; ");
+    add_service(&p, "php")->links =
+        json_pack("[{s:s, s:I}]", "name", "PHP", "service", (json_int_t)p.services[0].id);
+    expect_plan("{\"Type\": \"php\", \"References\": [\"db\"]}", &p, false, "");
+    expect_plan("{\"Type\": \"php\", \"References\": [{\"service\": \"db\", \"as\": \"X\"}]}", &p, false,
+                "settings; ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,7 +429,7 @@ int main(void)
         cmocka_unit_test(test_bad_texts),     cmocka_unit_test(test_filenames),
         cmocka_unit_test(test_plan_new),      cmocka_unit_test(test_plan_same),
         cmocka_unit_test(test_plan_change),   cmocka_unit_test(test_plan_others),
-        cmocka_unit_test(test_plan_problems),
+        cmocka_unit_test(test_plan_problems), cmocka_unit_test(test_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
