@@ -119,5 +119,29 @@ done
 refused "http is not fetched" 1 "only https" cps manifest apply - \
     <<<'{ "Application": "second", "Services": [ { "Type": "php", "ServiceName": "front", "Start": 0, "Archive": "http://example.org/x" } ] }'
 
+# ---- a database and who refers to it ----
+
+mkdir -p "$T/app-blog"
+cat >"$T/app-blog/index.php" <<'END'
+<?php
+$db = new mysqli(getenv('MYSQL_HOST'), getenv('MYSQL_USER'), getenv('MYSQL_PASSWORD'), '', (int) getenv('MYSQL_PORT'));
+echo "rows ", $db->query('SELECT 1 + 1')->fetch_row()[0], "\n";
+END
+pack blog "$T/app-blog"
+cp "$T/blog.tar.gz" "$T/mani/"
+cat >"$T/mani/blog.json" <<'END'
+{
+  "Application": "blog",
+  "Services": [
+    { "Type": "php", "ServiceName": "pages", "Archive": "file:blog.tar.gz", "References": ["database"] },
+    { "Type": "mysql", "ServiceName": "database", "Password": null }
+  ]
+}
+END
+apply_blog() { printf '%s\n' "a good long password" | cps manifest apply "$T/mani/blog.json"; }
+check "a database and its pages come from one file; the password is asked for" apply_blog
+holds "the pages reach the database" "rows 2" "$(front='' page pages)"
+holds "... and the plan is empty" "nothing changes" "$(cps manifest plan "$T/mani/blog.json" 2>&1)"
+cps app delete blog --yes >/dev/null 2>&1
 cps app delete second --yes >/dev/null 2>&1
 cps app delete bookshop --yes >/dev/null 2>&1
