@@ -29,7 +29,7 @@ struct jobs {
 
 /* ---- ends ---- */
 
-static int save(struct director *d, const struct job *j, struct err *e)
+static int save(struct director *d, struct job *j, struct err *e)
 {
     int rc = store_begin(d->store, e);
     if (rc < 0) {
@@ -42,6 +42,7 @@ static int save(struct director *d, const struct job *j, struct err *e)
     if ((rc = store_commit(d->store, e)) < 0) {
         return rc;
     }
+    j->dirty = false;
     _cleanup_slot_ struct slot *s = NULL;
     if (world_app(d->world, j->app, &s, NULL) == 0) {
         slot_pulse(s);
@@ -102,6 +103,7 @@ static int look_at_fetch(struct director *d, struct job *j, struct err *why)
     }
     if (rc == 0) {
         json_object_set_new(j->files, source, found);
+        j->dirty = true;
         job_end_step(j, true, clock_steady_ms());
     }
     return rc;
@@ -175,7 +177,7 @@ static void advance(struct director *d, struct job *j)
     int rc = 0;
     for (int i = 0; i < 64 && rc == 0 && j->state == OP_ACTIVE && !d->stopping; i++) {
         _cleanup_err_ struct err why = {0};
-        int64_t changed = j->changed_ms, op = j->op;
+        int64_t op = j->op;
         int r = look_at_op(d, j, &why);
         r = r == 0 ? look_at_fetch(d, j, &why) : r;
         if (r == 0) {
@@ -193,7 +195,7 @@ static void advance(struct director *d, struct job *j)
             rc = end(d, j, OP_FAILED, "nothing has moved for an hour", &e);
             break;
         }
-        rc = changed != j->changed_ms || op != j->op ? save(d, j, &e) : 0;
+        rc = j->dirty || op != j->op ? save(d, j, &e) : 0;
         if (r == 1) {
             break;
         }

@@ -30,12 +30,14 @@ void job_begin_step(struct job *j, const char *title, int64_t now_ms)
         if (!str_eq(json_str(last, "title", ""), title)) {
             json_object_set_new(last, "title", json_string(title));
             j->changed_ms = now_ms;
+            j->dirty = true;
         }
         return;
     }
     json_array_append_new(j->steps, json_pack("{s:s, s:s, s:I, s:n}", "title", title, "state", "ACTIVE",
                                               "started", (json_int_t)now_ms, "ended"));
     j->changed_ms = now_ms;
+    j->dirty = true;
 }
 
 void job_end_step(struct job *j, bool ok, int64_t now_ms)
@@ -45,6 +47,7 @@ void job_end_step(struct job *j, bool ok, int64_t now_ms)
         json_object_set_new(last, "state", json_string(ok ? "DONE" : "FAILED"));
         json_object_set_new(last, "ended", json_integer(now_ms));
         j->changed_ms = now_ms;
+        j->dirty = true;
     }
 }
 

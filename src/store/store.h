@@ -332,6 +332,7 @@ struct job {
     json_t *steps; /* [{"title", "state", "started", "ended"}] */
     char *why, *actor;
     int64_t created_ms, changed_ms, ended_ms;
+    bool dirty; /* memory: something of it is not stored yet */
 };
 void job_done(struct job *j);
 #define _cleanup_job_ _cleanup_(job_done)
