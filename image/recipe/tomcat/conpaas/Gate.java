@@ -30,6 +30,7 @@ final class Gate extends ValveBase {
         "This version of the application could not be started.\n".getBytes(StandardCharsets.US_ASCII);
 
     private final Versions versions;
+    private volatile boolean ready;
     private final AtomicInteger active = new AtomicInteger();
     private final AtomicLong requests = new AtomicLong();
     private final AtomicLong errors = new AtomicLong();
@@ -38,6 +39,11 @@ final class Gate extends ValveBase {
     Gate(Versions versions) {
         super(true);
         this.versions = versions;
+    }
+
+    /* Visitors are let in. */
+    void setReady() {
+        ready = true;
     }
 
     static String hostOf(String version) {
@@ -95,7 +101,7 @@ final class Gate extends ValveBase {
         } finally {
             Object thrown = request.getAttribute(RequestDispatcher.ERROR_EXCEPTION);
             if (thrown instanceof Throwable) {
-                v.error = Versions.tell((Throwable) thrown);
+                v.note((Throwable) thrown);
             }
             if (request.isAsync()) {
                 request.getAsyncContextInternal().addListener(new Later(() -> done(response, v, ours, begun)));
@@ -158,6 +164,10 @@ final class Gate extends ValveBase {
 
     private void answer(String what, String argument, Response response) throws IOException {
         String text;
+        if (!ready) {
+            response.setStatus(503);
+            return;
+        }
         switch (what) {
         case "versions":
             versions.set(argument == null ? "" : argument);

@@ -64,9 +64,9 @@ public final class Server {
         StuckThreadDetectionValve stuck = new StuckThreadDetectionValve();
         stuck.setThreshold(SLOW_S);
         engine.getPipeline().addValve(stuck);
-        engine.getPipeline().addValve(new Gate(versions));
+        Gate gate = new Gate(versions);
+        engine.getPipeline().addValve(gate);
         service.setContainer(engine);
-        service.addConnector(visitors());
         Connector questions = questions();
         service.addConnector(questions);
         versions.setQuestions(questions);
@@ -78,12 +78,15 @@ public final class Server {
         });
         server.init();
         server.start();
+        versions.warmUp();
+        service.addConnector(visitors());
         for (Connector c : service.findConnectors()) {
             if (c.getState() != LifecycleState.STARTED) {
                 throw new LifecycleException(c + " does not start");
             }
         }
         Runtime.getRuntime().addShutdownHook(new Thread(this::end, "end"));
+        gate.setReady();
         log.info("the server takes requests");
         server.await();
     }

@@ -39,6 +39,8 @@ final class Versions {
             + "|org\\.apache\\.(catalina|tomcat|jasper|coyote)\\.|org\\.xml\\.");
     private static final int TEXT_MAX = 400;
     private static final int LOOK_MS = 100;
+    private static final int WARM_LIVE_MS = 10000;
+    private static final int WARM_START_MS = 4000;
 
     static final class Version {
         final long number;
@@ -52,6 +54,14 @@ final class Versions {
         Version(long number) {
             this.number = number;
         }
+
+        /* A page that could not be compiled says why only once; then its class is missing. */
+        void note(Throwable thrown) {
+            String text = tell(thrown);
+            if (error.isEmpty() || !text.startsWith("java.lang.ClassNotFoundException: org.apache.jsp.")) {
+                error = text;
+            }
+        }
     }
 
     private final Engine engine;
@@ -59,6 +69,7 @@ final class Versions {
     private final SessionStore store;
     private final Map<Long, Version> all = new ConcurrentHashMap<>();
     private volatile Connector questions;
+    private boolean warm; /* there is somebody who answers */
 
     Versions(Engine engine, Settings settings, SessionStore store) {
         this.engine = engine;
@@ -83,6 +94,16 @@ final class Versions {
         return null;
     }
 
+    /* The versions that are here already; from now on, each when it comes. */
+    synchronized void warmUp() {
+        warm = true;
+        for (Version v : all.values()) {
+            if (v.running) {
+                WarmUp.run(settings, v.number, WARM_START_MS);
+            }
+        }
+    }
+
     /* Starts what is missing, one after the other; what is not named any more goes when its requests have ended. */
     synchronized void set(String words) {
         TreeSet<Long> wanted = new TreeSet<>();
@@ -99,6 +120,9 @@ final class Versions {
                 v = new Version(number);
                 start(v);
                 all.put(number, v);
+                if (warm && v.running) {
+                    WarmUp.run(settings, v.number, WARM_LIVE_MS);
+                }
             }
         }
         for (Version v : all.values()) {
