@@ -26,7 +26,7 @@ struct script;
 
 struct agent {
     /* where things are */
-    char *state_dir, *data_root, *code_root, *log_dir, *run_root;
+    char *state_dir, *data_root, *code_root, *log_dir, *run_root, *volumes_root, *media_root;
     /* who we are: user data and certificate */
     json_t *user_data; /* owned; the texts below are borrowed from it */
     const char *installation, *kind, *ca, *director_name, *director_address, *token;
@@ -79,6 +79,15 @@ int identity_renew(struct agent *a, struct wire *c, struct err *e) WARN_UNUSED;
 int stage_document(struct agent *a, const json_t *document, struct err *e) WARN_UNUSED;
 void stage_drop(struct agent *a, const json_t *document);
 json_t *stage_list(struct agent *a); /* ids of complete versions, ascending; with the lock */
+
+/* volumes.c: those of the document are there and have their names; engines that are given one start after this. */
+int volumes_prepare(struct agent *a, const json_t *document, struct err *e) WARN_UNUSED;
+/* The volume that is the engine's data directory; NULL = it has none. Caller frees. */
+char *volumes_data_root(const struct agent *a, const json_t *document, const char *engine);
+/* Those of before that are not in document lose their names, and their users end. */
+int volumes_leave(struct agent *a, const json_t *before, const json_t *document, struct err *e) WARN_UNUSED;
+/* Ends every process that has something open on the file system of place. */
+int volumes_end_users(const char *place, struct err *e) WARN_UNUSED;
 
 /* memory.c: promise and documents on disk. */
 int memory_load(struct agent *a, struct err *e) WARN_UNUSED;

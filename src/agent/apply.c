@@ -94,12 +94,15 @@ static void sort(struct parts *x)
     }
 }
 
-static int prepare(struct agent *a, int64_t service, const json_t *env, struct part *p, struct err *e)
+static int prepare(struct agent *a, const json_t *document, struct part *p, struct err *e)
 {
+    int64_t service = json_int(document, "service", 0);
     if (!p->engine) {
+        _cleanup_free_ char *data = volumes_data_root(a, document, json_str(p->section, "name", ""));
         const struct engine_place place = {.run_root = a->run_root,
                                            .log_dir = a->log_dir,
                                            .data_root = a->data_root,
+                                           .data_dir = data,
                                            .code_root = a->code_root};
         const struct role_driver *driver = role_driver_find(json_str(p->section, "engine", ""));
         if (!driver) {
@@ -114,7 +117,7 @@ static int prepare(struct agent *a, int64_t service, const json_t *env, struct p
     }
     p->old = json_incref((json_t *)engine_section(p->engine));
     p->old_env = json_object_get(a->applied, "env");
-    engine_environment(p->engine, env);
+    engine_environment(p->engine, json_object_get(document, "env"));
     return engine_configure(p->engine, p->section, &p->change, e);
 }
 
@@ -188,9 +191,8 @@ static int switch_all(struct parts *x, struct err *e)
 
 static int prepare_all(struct agent *a, const json_t *document, struct parts *x, bool *ret_own, struct err *e)
 {
-    int64_t service = json_int(document, "service", 0);
     for (int i = 0; i < x->n; i++) {
-        int r = prepare(a, service, json_object_get(document, "env"), &x->p[i], e);
+        int r = prepare(a, document, &x->p[i], e);
         if (r < 0) {
             *ret_own = !(e->message && str_starts(e->message, "settings"));
             take_back(x, i + 1);
@@ -214,7 +216,8 @@ int apply_document(struct agent *a, const json_t *document, bool *ret_own, struc
     _cleanup_(parts_done) struct parts x = {0};
     int64_t service = json_int(document, "service", 0);
     *ret_own = true;
-    int r = stage_document(a, document, e);
+    int r = volumes_prepare(a, document, e);
+    r = r < 0 ? r : stage_document(a, document, e);
     r = r < 0 ? r : collect(a, document, &x, e);
     sort(&x);
     r = r < 0 ? r : prepare_all(a, document, &x, ret_own, e);
@@ -222,7 +225,8 @@ int apply_document(struct agent *a, const json_t *document, bool *ret_own, struc
         return r;
     }
     set_firewall(a, document);
-    r = switch_all(&x, e);
+    r = volumes_leave(a, a->applied, document, e);
+    r = r < 0 ? r : switch_all(&x, e);
     if (r < 0) {
         take_back(&x, x.n);
         set_firewall(a, a->applied);

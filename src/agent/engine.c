@@ -18,7 +18,7 @@ static int make_places(struct engine *g, const struct engine_place *p, const cha
 {
     struct role_engine *r = &g->r;
     _cleanup_free_ char *run = str_printf("%s/%s", p->run_root, name);
-    _cleanup_free_ char *data = str_printf("%s/%s", p->data_root, name);
+    _cleanup_free_ char *data = p->data_dir ? xstrdup(p->data_dir) : str_printf("%s/%s", p->data_root, name);
     _cleanup_free_ char *code = str_printf("%s/%lld", p->code_root, (long long)service);
     if (!str_copy(r->name, sizeof(r->name), name) || !str_copy(r->run_dir, sizeof(r->run_dir), run) ||
         !str_copy(r->log_dir, sizeof(r->log_dir), p->log_dir) ||

@@ -19,6 +19,7 @@ struct engine_place {
     const char *run_root;  /* /run/conpaas */
     const char *log_dir;   /* /var/log/conpaas */
     const char *data_root; /* /var/lib/conpaas/data */
+    const char *data_dir;  /* its own, on a volume; NULL = below data_root */
     const char *code_root; /* /var/lib/conpaas/code */
 };
 

@@ -21,14 +21,15 @@
 static const struct log_ctx here = {.logger = "agent"};
 
 struct arguments {
-    const char *user_data, *state_dir, *code_root, *run_root, *log_dir;
+    const char *user_data, *state_dir, *code_root, *run_root, *log_dir, *volumes_root, *media_root;
 };
 
 static int usage(FILE *out)
 {
-    fprintf(out,
-            "Usage: conpaas-agent [--user-data FILE] [--state-dir DIR] [--code-root DIR] [--run-root DIR] "
-            "[--log-dir DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
+    fprintf(
+        out,
+        "Usage: conpaas-agent [--user-data FILE] [--state-dir DIR] [--code-root DIR] [--run-root DIR] "
+        "[--log-dir DIR] [--volumes-root DIR] [--media-root DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
     return out == stdout ? 0 : 2;
 }
 
@@ -40,6 +41,8 @@ static int read_arguments(int argc, char **argv, struct arguments *x)
         {"code-root", required_argument, NULL, 'c'},
         {"run-root", required_argument, NULL, 'r'},
         {"log-dir", required_argument, NULL, 'l'},
+        {"volumes-root", required_argument, NULL, 'v'},
+        {"media-root", required_argument, NULL, 'm'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -54,6 +57,12 @@ static int read_arguments(int argc, char **argv, struct arguments *x)
             break;
         case 'c':
             x->code_root = optarg;
+            break;
+        case 'v':
+            x->volumes_root = optarg;
+            break;
+        case 'm':
+            x->media_root = optarg;
             break;
         case 'r':
             x->run_root = optarg;
@@ -155,6 +164,8 @@ static int open_agent(struct agent *a, const struct arguments *x, struct err *e)
     a->run_root = xstrdup(x->run_root);
     a->log_dir = xstrdup(x->log_dir);
     a->data_root = str_printf("%s/data", x->state_dir);
+    a->volumes_root = xstrdup(x->volumes_root);
+    a->media_root = xstrdup(x->media_root);
     a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = fs_mkdirs(a->state_dir, 0711, e);
     r = r < 0 ? r : fs_mkdirs(a->code_root, 0755, e);
@@ -209,8 +220,13 @@ static int run(struct agent *a, const sigset_t *set, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct arguments x = {"/etc/conpaas/user-data.json", "/var/lib/conpaas", "/var/lib/conpaas/code",
-                          "/run/conpaas", "/var/log/conpaas"};
+    struct arguments x = {"/etc/conpaas/user-data.json",
+                          "/var/lib/conpaas",
+                          "/var/lib/conpaas/code",
+                          "/run/conpaas",
+                          "/var/log/conpaas",
+                          "/volumes",
+                          "/media"};
     static struct agent a;
     _cleanup_err_ struct err e = {0};
     sigset_t set;

@@ -30,6 +30,9 @@
 #define ARG_NEW \
     {.name = "new", .in = IN_BODY, .kind = PARAM_BOOL, .fallback = "false", \
      .help = "never change an application that exists: a taken name gets a number"}
+#define ARG_VOLUME \
+    {.name = "volume", .in = IN_BODY, .kind = PARAM_TEXT, .required = true, .positional = true, .min = 1, .max = 64, \
+     .help = "its name: A-Z a-z 0-9 _ -"}
 /* Every accepted change takes these two. */
 #define ARG_EXPECT_GEN \
     {.name = "expect_gen", \
@@ -558,6 +561,76 @@ const struct call calls[] = {
              .help = "nodes to remove by role; `count` is the type's default role"},
             ARG_EXPECT_GEN, ARG_SUPERSEDE,
         },
+    },
+    /* ---- volumes ---- */
+    {
+        .id = "volume.list", .method = "GET", .path = "/v1/volumes", .who = WHO_USER,
+        .noun = "volume", .verb = "list", .bare = true, .deck = "list_volumes", .class = CLASS_READ,
+        .status = 200,
+        .answer = ANSWER_JSON, .object = "volume", .list = "volumes",
+        .summary = "List volumes: of a service, of an application, or all of yours",
+        .detail = "Those that services make for their own data are among them: they come and go\n"
+                  "with the nodes of a role and are kept while a service is stopped.",
+        .example = "conpaas volume list worker\nconpaas volume list",
+        .params = {
+            {.name = "service", .in = IN_QUERY, .kind = PARAM_ID, .thing = THING_SERVICE, .positional = true,
+             .help = "only those of this service"},
+            QUERY_ID("app", THING_APP, "only those of this application"),
+        },
+    },
+    {
+        .id = "volume.create", .method = "POST", .path = "/v1/services/{service}/volumes", .who = WHO_OWNER,
+        .noun = "volume", .verb = "create", .deck = "create_volume", .states = UP, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Make a volume and attach it to a node",
+        .detail = "A disk that outlives nodes: its files are at /media/NAME of the node, and at the\n"
+                  "same place of the node that replaces it when it is lost. Kept while the service\n"
+                  "is stopped, and when the node is removed. Without --node it is attached to none.\n"
+                  "Only of service types that allow it; not while scripts run there.",
+        .example = "conpaas volume create worker MyDisk --size 50 --node 12",
+        .params = {
+            ARG_SERVICE, ARG_VOLUME,
+            {.name = "size", .in = IN_BODY, .kind = PARAM_INT, .required = true, .min = 1, .max = 1 << 30,
+             .help = "megabytes"},
+            {.name = "node", .in = IN_BODY, .kind = PARAM_ID, .thing = THING_NODE,
+             .help = "node of the service, by id or address"},
+            ARG_EXPECT_GEN,
+        },
+    },
+    {
+        .id = "volume.attach", .method = "POST", .path = "/v1/services/{service}/volumes/attach", .who = WHO_OWNER,
+        .noun = "volume", .verb = "attach", .states = UP, .class = CLASS_CHANGE, .on_failure = FAILURE_REVERT,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Attach a volume to a running node",
+        .detail = "Its files are at /media/NAME of the node then.",
+        .example = "conpaas volume attach worker MyDisk --node 12",
+        .params = {
+            ARG_SERVICE, ARG_VOLUME,
+            {.name = "node", .in = IN_BODY, .kind = PARAM_ID, .thing = THING_NODE, .required = true,
+             .help = "node of the service, by id or address"},
+            ARG_EXPECT_GEN,
+        },
+    },
+    {
+        .id = "volume.detach", .method = "POST", .path = "/v1/services/{service}/volumes/detach", .who = WHO_OWNER,
+        .noun = "volume", .verb = "detach", .states = UP | DOWN, .class = CLASS_CHANGE, .on_failure = FAILURE_STAY,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Detach a volume from its node, and keep it",
+        .detail = "What uses its files on the node is ended. They are there again when it is\n"
+                  "attached anywhere else.",
+        .example = "conpaas volume detach worker MyDisk",
+        .params = {ARG_SERVICE, ARG_VOLUME, ARG_EXPECT_GEN},
+    },
+    {
+        .id = "volume.delete", .method = "POST", .path = "/v1/services/{service}/volumes/delete", .who = WHO_OWNER,
+        .noun = "volume", .verb = "delete", .deck = "delete_volume", .states = UP | DOWN, .class = CLASS_ONE_WAY,
+        .on_failure = FAILURE_RETRY,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Delete a volume with all its files",
+        .detail = "It is detached first, which ends what uses it.",
+        .example = "conpaas volume delete worker MyDisk",
+        .params = {ARG_SERVICE, ARG_VOLUME, ARG_EXPECT_GEN},
     },
     /* ---- code ---- */
     {

@@ -42,6 +42,9 @@ static int get_service_performance(struct deck *d, const char *const *values, ch
                                    struct err *e);
 static int list_code_versions(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int list_nodes(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int list_volumes(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int create_volume(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int delete_volume(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int start_or_stop(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int update_configuration(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int upload_code_version(struct deck *d, const char *const *values, char *const *rest, struct err *e);
@@ -58,6 +61,9 @@ static int upload_authorized_key(struct deck *d, const char *const *values, char
 static const struct deck_action actions[] = {
     {.name = "add_nodes", .summary = "add nodes to the service", .options = ROLE_OPTIONS("add"),
      .run = add_nodes},
+    {.name = "create_volume", .summary = "make a volume and attach it to a node", .arguments = "NAME MEGABYTES NODE",
+     .run = create_volume},
+    {.name = "delete_volume", .summary = "delete a volume with its files", .arguments = "NAME", .run = delete_volume},
     {.name = "get_configuration", .summary = "show the settings and the active code version",
      .run = get_configuration},
     {.name = "get_log", .summary = "show the manager's log", .run = get_log,
@@ -73,6 +79,7 @@ static const struct deck_action actions[] = {
      .run = list_authorized_keys},
     {.name = "list_code_versions", .summary = "list the code versions", .run = list_code_versions},
     {.name = "list_nodes", .summary = "list nodes and their roles", .run = list_nodes},
+    {.name = "list_volumes", .summary = "list volumes and their nodes", .run = list_volumes},
     {.name = "remove_nodes", .summary = "remove nodes from the service", .options = ROLE_OPTIONS("remove"),
      .run = remove_nodes},
     {.name = "shutdown", .summary = "stop the service", .run = start_or_stop},
@@ -96,6 +103,8 @@ const char *const *deck_action_names(void)
 {
     static const char *const names[] = {
         "add_nodes",
+        "create_volume",
+        "delete_volume",
         "get_configuration",
         "get_log",
         "get_node_info",
@@ -106,6 +115,7 @@ const char *const *deck_action_names(void)
         "list_authorized_keys",
         "list_code_versions",
         "list_nodes",
+        "list_volumes",
         "remove_nodes",
         "shutdown",
         "startup",
@@ -255,6 +265,39 @@ static int get_node_info(struct deck *d, const char *const *values, char *const 
     }
     int r = resolve(d->cli, THING_NODE, rest[0], d->id, &node, e);
     return r < 0 ? r : show(d, "node.show", json_pack("{s:I}", "node", (json_int_t)node), e);
+}
+
+static int list_volumes(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    return show(d, "volume.list", NULL, e);
+}
+
+static int create_volume(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    _cleanup_json_ json_t *args = of_service(d);
+    int64_t megabytes = 0, node = 0;
+    if (!rest[0] || !rest[1] || !rest[2]) {
+        print_action_usage(d->cli->term.out, d->action);
+        return err_exit_code(ERR_INVALID);
+    }
+    if (str_to_int(rest[1], 1, 1 << 30, &megabytes) < 0) {
+        return err_set(e, ERR_INVALID, "MEGABYTES is a number above 0, not \"%.40s\"", rest[1]);
+    }
+    int r = resolve(d->cli, THING_NODE, rest[2], d->id, &node, e);
+    json_object_set_new(args, "volume", json_string(rest[0]));
+    json_object_set_new(args, "size", json_integer(megabytes));
+    json_object_set_new(args, "node", json_integer(node));
+    return r < 0 ? r : change(d, "volume.create", args, e);
+}
+
+static int delete_volume(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    _cleanup_json_ json_t *args = of_service(d);
+    if (!rest[0]) {
+        return err_set_hint(e, ERR_INVALID, "cpsclient.web URL list_volumes", "NAME is missing");
+    }
+    json_object_set_new(args, "volume", json_string(rest[0]));
+    return change(d, "volume.delete", args, e);
 }
 
 static int get_service_info(struct deck *d, const char *const *values, char *const *rest, struct err *e)

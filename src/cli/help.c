@@ -9,6 +9,7 @@ const struct help_noun_row help_nouns[] = {
     {"key", "keys that may push code to an application"},
     {"service", "services: create, start, stop, look at"},
     {"node", "nodes: what a service runs on, more and fewer of them"},
+    {"volume", "disks that outlive nodes"},
     {"code", "code versions: upload, enable, roll back"},
     {"git", "pushing code: where to, and what it does"},
     {"config", "settings of a service"},

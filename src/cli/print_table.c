@@ -150,6 +150,22 @@ const struct print_view print_views[] = {
         },
     },
     {
+        .object = "volume",
+        .quiet = "name",
+        .none = "There are no volumes.",
+        .columns = {
+            {{"ID", .right = true}, "id", FORMAT_INT},
+            {{"APPLICATION", .shrink = 8, .optional = true}, "app_name", FORMAT_TEXT},
+            {{"SERVICE", .shrink = 8}, "service_name", FORMAT_TEXT},
+            {{"NAME", .shrink = 8}, "name", FORMAT_TEXT},
+            {{"MB", .right = true}, "megabytes", FORMAT_NUMBER},
+            {{.title = "STATE"}, "state", FORMAT_TEXT},
+            {{"NODE", .right = true}, "node", FORMAT_INT},
+            {{"OF ROLE", .optional = true}, "role", FORMAT_TEXT},
+            {{"CLOUD", .optional = true}, "cloud", FORMAT_TEXT},
+        },
+    },
+    {
         .object = "version",
         .quiet = "name",
         .none = "There are no code versions.",

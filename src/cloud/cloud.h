@@ -39,6 +39,13 @@ struct cloud_machine {
     int64_t created_ms; /* wall clock of the cloud */
 };
 
+struct cloud_volume {
+    char id[CLOUD_ID_MAX];
+    char token[CLOUD_TOKEN_MAX];
+    char machine[CLOUD_ID_MAX]; /* "" = attached nowhere */
+    int64_t megabytes, created_ms;
+};
+
 struct cloud_spec {
     char token[CLOUD_TOKEN_MAX]; /* idempotency; also a tag */
     char name[CLOUD_NAME_MAX];   /* human, e.g. "cps-u1-a3-n12"; [a-z0-9-] */

@@ -37,9 +37,14 @@ struct cloud_driver {
     /* Idempotent; CLOUD_OK also when it is already gone. GONE is seen by poll (NOTFOUND or CLOUD_M_GONE). */
     int (*terminate)(void *cloud, const char *id, struct err *e);
 
-    /* Volumes; NULL = unsupported. Ids are the cloud's. */
+    /* Volumes; NULL = unsupported, all of them together. Ids are the cloud's. Create is idempotent by token; a volume
+     * is attached to one machine at a time: CLOUD_CONFLICT. The dead hold nothing. */
     int (*vol_create)(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX],
                       struct err *e);
+    /* As find: CLOUD_NOTFOUND when there is (yet) none. */
+    int (*vol_find)(void *cloud, const char *token, char id[CLOUD_ID_MAX], struct err *e);
+    /* All volumes of this installation and no others. Caller frees *ret. */
+    int (*vol_list)(void *cloud, struct cloud_volume **ret, size_t *ret_n, struct err *e);
     int (*vol_attach)(void *cloud, const char *vol, const char *machine, const char *name, struct err *e);
     int (*vol_detach)(void *cloud, const char *vol, struct err *e);
     int (*vol_delete)(void *cloud, const char *vol, struct err *e);

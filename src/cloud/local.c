@@ -280,10 +280,11 @@ static int local_terminate(void *cloud, const char *id, struct err *e)
 static int local_vol_create(void *cloud, const char *token, int64_t megabytes, char id[CLOUD_ID_MAX],
                             struct err *e)
 {
+    const struct local *l = cloud;
     _cleanup_json_ json_t *ok = NULL;
-    int r = ask(cloud,
-                json_pack("{s:s, s:s, s:I}", "call", "vol_create", "token", token, "megabytes",
-                          (json_int_t)megabytes),
+    int r = ask(l,
+                json_pack("{s:s, s:s, s:s, s:I}", "call", "vol_create", "owner", l->owner, "token", token,
+                          "megabytes", (json_int_t)megabytes),
                 CLOUD_RETRY, &ok, e);
 
     if (r < 0) {
@@ -292,6 +293,59 @@ static int local_vol_create(void *cloud, const char *token, int64_t megabytes, c
     return str_copy(id, CLOUD_ID_MAX, json_str(ok, "id", "")) && id[0]
                ? 0
                : err_set(e, CLOUD_UNKNOWN, "conpaas-hostd names no volume");
+}
+
+static int local_vol_find(void *cloud, const char *token, char id[CLOUD_ID_MAX], struct err *e)
+{
+    const struct local *l = cloud;
+    _cleanup_json_ json_t *ok = NULL;
+    int r = ask(l, json_pack("{s:s, s:s, s:s}", "call", "vol_find", "owner", l->owner, "token", token),
+                CLOUD_RETRY, &ok, e);
+
+    if (r < 0) {
+        return r;
+    }
+    return str_copy(id, CLOUD_ID_MAX, json_str(ok, "id", "")) && id[0]
+               ? 0
+               : err_set(e, CLOUD_UNKNOWN, "conpaas-hostd names no volume");
+}
+
+static int read_volume(const json_t *j, struct cloud_volume *ret, struct err *e)
+{
+    struct cloud_volume v = {.megabytes = json_int(j, "megabytes", 0),
+                             .created_ms = json_int(j, "created", 0)};
+
+    if (!str_copy(v.id, sizeof(v.id), json_str(j, "id", "")) || !v.id[0] ||
+        !str_copy(v.token, sizeof(v.token), json_str(j, "token", "")) ||
+        !str_copy(v.machine, sizeof(v.machine), json_str(j, "machine", ""))) {
+        return err_set(e, CLOUD_UNKNOWN, "conpaas-hostd describes a volume in an odd way");
+    }
+    *ret = v;
+    return 0;
+}
+
+static int local_vol_list(void *cloud, struct cloud_volume **ret, size_t *ret_n, struct err *e)
+{
+    const struct local *l = cloud;
+    _cleanup_free_ struct cloud_volume *list = NULL;
+    _cleanup_json_ json_t *ok = NULL;
+    int r = ask(l, json_pack("{s:s, s:s}", "call", "vol_list", "owner", l->owner), CLOUD_RETRY, &ok, e);
+    size_t n;
+
+    if (r < 0) {
+        return r;
+    }
+    n = json_array_size(ok);
+    list = xcalloc(n + 1, sizeof(*list));
+    for (size_t i = 0; i < n; i++) {
+        r = read_volume(json_array_get(ok, i), &list[i], e);
+        if (r < 0) {
+            return r;
+        }
+    }
+    *ret = TAKE_PTR(list);
+    *ret_n = n;
+    return 0;
 }
 
 static int local_vol_attach(void *cloud, const char *vol, const char *machine, const char *name,
@@ -328,6 +382,8 @@ const struct cloud_driver cloud_local = {
     .poll = local_poll,
     .terminate = local_terminate,
     .vol_create = local_vol_create,
+    .vol_find = local_vol_find,
+    .vol_list = local_vol_list,
     .vol_attach = local_vol_attach,
     .vol_detach = local_vol_detach,
     .vol_delete = local_vol_delete,

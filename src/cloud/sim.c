@@ -24,6 +24,7 @@ struct machine {
 };
 struct volume {
     char id[CLOUD_ID_MAX], token[CLOUD_TOKEN_MAX], machine[CLOUD_ID_MAX], name[CLOUD_NAME_MAX];
+    int64_t megabytes, created_ms;
     struct volume *next;
 };
 struct sim {
@@ -389,11 +390,53 @@ static int sim_vol_create(void *cloud, const char *token, int64_t megabytes, cha
         v = xcalloc(1, sizeof(*v));
         (void)snprintf(v->id, sizeof(v->id), "sim-vol-%lld", (long long)++s->volumes_made);
         (void)str_copy(v->token, sizeof(v->token), token);
+        v->megabytes = megabytes;
+        v->created_ms = clock_wall_ms();
         v->next = s->volumes;
         s->volumes = v;
     }
     (void)str_copy(id, CLOUD_ID_MAX, v->id);
     pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+static int sim_vol_find(void *cloud, const char *token, char id[CLOUD_ID_MAX], struct err *e)
+{
+    struct sim *s = cloud;
+    struct volume *v;
+
+    pthread_mutex_lock(&s->lock);
+    for (v = s->volumes; v && !str_eq(v->token, token); v = v->next) {
+    }
+    if (v) {
+        (void)str_copy(id, CLOUD_ID_MAX, v->id);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return v ? 0 : err_set(e, CLOUD_NOTFOUND, "no volume %s", token);
+}
+
+static int sim_vol_list(void *cloud, struct cloud_volume **ret, size_t *ret_n, struct err *e)
+{
+    struct sim *s = cloud;
+    struct cloud_volume *list;
+    size_t n = 0, room = 1;
+
+    pthread_mutex_lock(&s->lock);
+    for (const struct volume *v = s->volumes; v; v = v->next) {
+        room++;
+    }
+    list = xcalloc(room, sizeof(*list));
+    for (const struct volume *v = s->volumes; v; v = v->next) {
+        struct cloud_volume *to = &list[n++];
+        (void)str_copy(to->id, sizeof(to->id), v->id);
+        (void)str_copy(to->token, sizeof(to->token), v->token);
+        (void)str_copy(to->machine, sizeof(to->machine), holds(s, v) ? v->machine : "");
+        to->megabytes = v->megabytes;
+        to->created_ms = v->created_ms;
+    }
+    pthread_mutex_unlock(&s->lock);
+    *ret = list;
+    *ret_n = n;
     return 0;
 }
 
@@ -475,6 +518,8 @@ const struct cloud_driver cloud_sim = {
     .poll = sim_poll,
     .terminate = sim_terminate,
     .vol_create = sim_vol_create,
+    .vol_find = sim_vol_find,
+    .vol_list = sim_vol_list,
     .vol_attach = sim_vol_attach,
     .vol_detach = sim_vol_detach,
     .vol_delete = sim_vol_delete,

@@ -17,6 +17,7 @@ struct config {
     int64_t session_hours, token_days;
     int64_t logins_per_minute, registrations_per_hour;
     int64_t code_quota_mb, apps_per_user;
+    int64_t volume_max_mb, volumes_user_mb;
     int64_t provision_threads;
     char *fetch_hosts, *fetch_ports, *fetch_networks, *fetch_ca_file;
     bool fetch_http;

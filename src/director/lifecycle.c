@@ -376,7 +376,7 @@ int lifecycle_sweep(struct director *d, struct slot *s, struct err *e)
     }
     for (int i = s->n - 1; i >= 0 && rc >= 0; i--) {
         struct slot_service *v = s->services[i];
-        if (v->row.service.deleting && v->row.service.n_nodes == 0) {
+        if (v->row.service.deleting && v->row.service.n_nodes == 0 && v->row.service.n_volumes == 0) {
             bool last = last_of_own(s, v);
             rc = drop_service(d, s, v, e);
             if (rc >= 0 && last && !s->row.app.deleting) {

@@ -22,6 +22,7 @@ int manager_register(struct node_call *c, struct err *e);
 int manager_view(struct node_call *c, struct err *e);
 int manager_create(struct node_call *c, struct err *e);
 int manager_destroy(struct node_call *c, struct err *e);
+int manager_release(struct node_call *c, struct err *e);
 int manager_publish(struct node_call *c, struct err *e);
 int manager_finish(struct node_call *c, struct err *e);
 int manager_report(struct node_call *c, struct err *e);

@@ -13,7 +13,7 @@
 
 /* Everything that any of the calls has; each checks what it needs. */
 struct args {
-    int64_t epoch, service, nodes_rev, gen, node, rev, op, id, txn, wait_ms;
+    int64_t epoch, service, nodes_rev, gen, node, rev, op, id, volume, txn, wait_ms;
     const char *why, *fact, *outcome, *nonce, *text, *error;
     json_t *counts, *value, *services, *log;
 };
@@ -34,6 +34,7 @@ static const struct json_field fields[] = {
     INT_FIELD(rev),
     INT_FIELD(op),
     INT_FIELD(id),
+    INT_FIELD(volume),
     INT_FIELD(txn),
     INT_FIELD(wait_ms),
     TEXT_FIELD(why, 4096),
@@ -206,6 +207,19 @@ int manager_destroy(struct node_call *c, struct err *e)
         return rc;
     }
     rc = truth_destroy(&x->t, a.node, a.why, e);
+    return end(c, x, rc, e);
+}
+
+int manager_release(struct node_call *c, struct err *e)
+{
+    _cleanup_slot_ struct slot *s = NULL;
+    _cleanup_(txn_freep) struct txn *x = NULL;
+    struct args a;
+    int rc = begin_service(c, &a, &s, &x, e);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = truth_release(&x->t, a.volume, e);
     return end(c, x, rc, e);
 }
 

@@ -185,6 +185,31 @@ json_t *object_node(struct director *d, struct slot *s, struct slot_service *v, 
     return o;
 }
 
+json_t *object_volume(const struct slot *s, const struct slot_service *v, const struct volume *volume)
+{
+    const struct service_type *type = v->row.service.type;
+    bool data = volume->data && volume->role >= 0;
+    _cleanup_free_ char *path = volume->data ? str_printf("/volumes/v%lld/data", (long long)volume->id)
+                                             : str_printf("/media/%s", volume->name);
+    json_t *o = json_object();
+    put_int(o, "id", volume->id);
+    put_int(o, "app", s->row.app.id);
+    put_int(o, "service", v->row.service.id);
+    put_text(o, "app_name", s->row.app.name);
+    put_text(o, "service_name", v->row.service.name);
+    put_text(o, "name", volume->name);
+    put_int(o, "megabytes", volume->megabytes);
+    put_text(o, "state", volume_status_to_str(volume->status));
+    put(o, "node", volume->node ? json_integer(volume->node) : json_null());
+    put(o, "path", volume->status == VOLUME_ATTACHED ? json_string(path) : json_null());
+    put(o, "role", data ? json_string(type->roles[volume->role].name) : json_null());
+    put_text(o, "cloud", volume->cloud);
+    put(o, "cloud_id", object_text(volume->cloud_id));
+    put_int(o, "created", volume->created_ms);
+    put(o, "error", object_text(volume->why));
+    return o;
+}
+
 static int64_t price_of(struct director *d, const struct node *nodes, int n)
 {
     int64_t sum = 0;

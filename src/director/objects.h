@@ -17,6 +17,7 @@ json_t *object_version(const struct version *v, int64_t current);
 json_t *object_job(const struct job *j);
 json_t *object_history(const struct event *ev);
 json_t *object_token(const struct token *t, int64_t current);
+json_t *object_volume(const struct slot *s, const struct slot_service *v, const struct volume *volume);
 json_t *object_key(const struct key_row *k);
 json_t *object_cloud(struct director *d, const struct director_cloud *c);
 json_t *object_type(const struct service_type *t);

@@ -33,7 +33,7 @@ struct worker {
 static bool same(const struct provision_job *a, const struct provision_job *b)
 {
     return a->kind == b->kind && a->app == b->app && a->cloud == b->cloud && a->task.node == b->task.node &&
-           a->task.step == b->task.step;
+           a->task.volume == b->task.volume && a->task.step == b->task.step;
 }
 
 static void add(struct director *d, const struct provision_job *j)
@@ -72,7 +72,8 @@ void provision_add_ended(struct director *d, int cloud)
 /* ---- one node's call ---- */
 
 struct target {
-    struct node node;
+    struct node node;     /* of a volume: the one that it is to be attached to */
+    struct volume volume; /* id 0: the call is about the node */
     int64_t owner;
 };
 
@@ -86,10 +87,17 @@ static int copy_target(struct director *d, const struct provision_job *j, struct
     const struct node *n = v                 ? service_node(&v->row.service, j->task.node)
                            : j->task.service ? NULL
                                              : app_node(&s->row.app, j->task.node);
-    if (!n) {
+    *ret = (struct target){.owner = s->row.app.owner};
+    if (j->task.volume) {
+        const struct volume *volume = v ? service_volume(&v->row.service, j->task.volume) : NULL;
+        if (!volume || (j->task.step == STEP_VOL_ATTACH && !n)) {
+            return -1;
+        }
+        ret->volume = *volume;
+    } else if (!n) {
         return -1;
     }
-    *ret = (struct target){.node = *n, .owner = s->row.app.owner};
+    ret->node = n ? *n : ret->node;
     return 0;
 }
 
@@ -134,10 +142,35 @@ static int call_cloud(struct director *d, struct director_cloud *c, const struct
         return driver->poll(c->cloud.handle, t->node.cloud_id, m, e);
     case STEP_TERMINATE:
         return driver->terminate(c->cloud.handle, t->node.cloud_id, e);
-    case STEP_NONE:
-        break;
+    default:
+        return CLOUD_UNSUPPORTED;
     }
-    return CLOUD_UNSUPPORTED;
+}
+
+static int call_volume(struct director_cloud *c, const struct provision_job *j, const struct target *t,
+                       struct cloud_machine *m, struct err *e)
+{
+    const struct cloud_driver *driver = c->cloud.driver;
+    const struct volume *v = &t->volume;
+    char name[CLOUD_NAME_MAX];
+    (void)snprintf(name, sizeof(name), "v%lld", (long long)v->id);
+    if (!driver->vol_create) {
+        return err_set(e, CLOUD_UNSUPPORTED, "cloud %s has no volumes", c->name);
+    }
+    switch (j->task.step) {
+    case STEP_VOL_CREATE:
+        return driver->vol_create(c->cloud.handle, v->token, v->megabytes, m->id, e);
+    case STEP_VOL_FIND:
+        return driver->vol_find(c->cloud.handle, v->token, m->id, e);
+    case STEP_VOL_ATTACH:
+        return driver->vol_attach(c->cloud.handle, v->cloud_id, t->node.cloud_id, name, e);
+    case STEP_VOL_DETACH:
+        return driver->vol_detach(c->cloud.handle, v->cloud_id, e);
+    case STEP_VOL_DELETE:
+        return driver->vol_delete(c->cloud.handle, v->cloud_id, e);
+    default:
+        return CLOUD_UNSUPPORTED;
+    }
 }
 
 static void feed_back(struct director *d, const struct provision_job *j, const struct cloud_outcome *o)
@@ -154,7 +187,11 @@ static void feed_back(struct director *d, const struct provision_job *j, const s
     }
     int rc = txn_begin(d, s, v, &x, &e);
     if (rc >= 0) {
-        truth_cloud_outcome(&x->t, j->task.node, o);
+        if (j->task.volume) {
+            truth_volume_outcome(&x->t, j->task.volume, o);
+        } else {
+            truth_cloud_outcome(&x->t, j->task.node, o);
+        }
         rc = txn_commit(x, &e);
     }
     if (rc < 0) { /* the answer of the cloud is lost: the tick finds out again */
@@ -170,8 +207,16 @@ static void feed_back(struct director *d, const struct provision_job *j, const s
 }
 
 static const char *const step_names[] = {
-    [STEP_NONE] = "none", [STEP_CREATE] = "create",       [STEP_FIND] = "find",
-    [STEP_POLL] = "poll", [STEP_TERMINATE] = "terminate",
+    [STEP_NONE] = "none",
+    [STEP_CREATE] = "create",
+    [STEP_FIND] = "find",
+    [STEP_POLL] = "poll",
+    [STEP_TERMINATE] = "terminate",
+    [STEP_VOL_CREATE] = "create volume",
+    [STEP_VOL_FIND] = "find volume",
+    [STEP_VOL_ATTACH] = "attach volume",
+    [STEP_VOL_DETACH] = "detach volume",
+    [STEP_VOL_DELETE] = "delete volume",
 };
 
 static void do_task(struct director *d, const struct provision_job *j)
@@ -182,15 +227,16 @@ static void do_task(struct director *d, const struct provision_job *j)
     if (copy_target(d, j, &t) < 0) {
         return;
     }
-    struct director_cloud *c = director_cloud(d, t.node.cloud);
+    const char *cloud = j->task.volume ? t.volume.cloud : t.node.cloud;
+    struct director_cloud *c = director_cloud(d, cloud);
     struct log_ctx ctx = {
         .logger = "director.provision", .app = j->app, .service = j->task.service, .node = t.node.id};
     struct cloud_outcome o = {.step = j->task.step, .result = CLOUD_RETRY};
     if (!c || !c->available) {
-        err_set(&e, CLOUD_RETRY, "cloud %s is not available%s%s", t.node.cloud, c && c->reason ? ": " : "",
+        err_set(&e, CLOUD_RETRY, "cloud %s is not available%s%s", cloud, c && c->reason ? ": " : "",
                 c && c->reason ? c->reason : "");
     } else {
-        o.result = call_cloud(d, c, j, &t, &m, &e);
+        o.result = j->task.volume ? call_volume(c, j, &t, &m, &e) : call_cloud(d, c, j, &t, &m, &e);
         o.result = o.result > 0 ? CLOUD_OK : o.result;
     }
     (void)str_copy(o.cloud_id, sizeof(o.cloud_id), m.id);
@@ -257,6 +303,61 @@ static void remove_leaks(struct director *d, struct director_cloud *c, const str
     }
 }
 
+/* U9: a volume whose record says that it is gone, or names another one. One without a record holds somebody's data
+ * after a restore: people have to look at it. */
+static void look_at_volumes(struct director *d, struct director_cloud *c, const struct cloud_volume *v,
+                            size_t n)
+{
+    struct log_ctx ctx = {.logger = "director.leaks"};
+    _cleanup_free_ struct leak_machine *leaks = xcalloc(n + 1, sizeof(*leaks));
+    _cleanup_free_ bool *kill = xcalloc(n + 1, sizeof(*kill));
+    _cleanup_err_ struct err e = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct volume_row row;
+        int rc = store_volume_by_token(d->store, v[i].token, &row, NULL);
+        if (rc == ERR_NOT_FOUND) {
+            log_warn(&ctx, "ALARM cloud %s: volume %s (%lld MB) has no record and is kept", c->name, v[i].id,
+                     (long long)v[i].megabytes);
+        } else if (rc < 0) {
+            return;
+        }
+        leaks[i].age_ms = clock_wall_ms() - v[i].created_ms;
+        leaks[i].known = true;
+        leaks[i].record_gone = rc == 0 && row.volume.status == VOLUME_GONE;
+        leaks[i].other_cloud_id = rc == 0 && row.volume.cloud_id[0] && !str_eq(row.volume.cloud_id, v[i].id);
+    }
+    if (leak_pick(leaks, (int)n, kill, &e) < 0) {
+        log_warn(&ctx, "ALARM cloud %s, volumes: %s", c->name, e.message);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (kill[i]) {
+            _cleanup_err_ struct err why = {0};
+            int rc = c->cloud.driver->vol_delete(c->cloud.handle, v[i].id, &why);
+            log_warn(&ctx, "cloud %s: volume %s belongs to nothing%s%s", c->name, v[i].id,
+                     rc < 0 ? ": " : ", removed", rc < 0 && why.message ? why.message : "");
+        }
+    }
+}
+
+static void do_volume_leaks(struct director *d, struct director_cloud *c)
+{
+    _cleanup_free_ struct cloud_volume *v = NULL;
+    _cleanup_err_ struct err e = {0};
+    size_t n = 0;
+    if (!c->cloud.driver->vol_list) {
+        return;
+    }
+    int rc = c->cloud.driver->vol_list(c->cloud.handle, &v, &n, &e);
+    if (rc < 0) {
+        struct log_ctx ctx = {.logger = "director.leaks"};
+        log_warn(&ctx, "cloud %s: list of volumes: %s", c->name,
+                 e.message ? e.message : cloud_result_word(rc));
+    } else if (n > 0) {
+        look_at_volumes(d, c, v, n);
+    }
+}
+
 static void do_leaks(struct director *d, struct director_cloud *c)
 {
     _cleanup_err_ struct err e = {0};
@@ -265,6 +366,7 @@ static void do_leaks(struct director *d, struct director_cloud *c)
     if (!c->available || atomic_load(&d->recovery)) {
         return;
     }
+    do_volume_leaks(d, c);
     int rc = c->cloud.driver->list(c->cloud.handle, &m, &n, &e);
     if (rc < 0) {
         struct log_ctx ctx = {.logger = "director.leaks"};

@@ -17,6 +17,34 @@ static void make_token(void *arg, int64_t node, char out[TOKEN_MAX])
     (void)str_copy(out, TOKEN_MAX, text);
 }
 
+/* U10, and the sizes that the settings ask for; only types with volumes look at them. */
+static int read_volumes(struct director *d, struct txn *x, struct err *e)
+{
+    const struct service_type *type = x->service.type;
+    int64_t mb = 0;
+    int rc = 0;
+    bool sized = false;
+    x->t.volume_max_mb = d->config.volume_max_mb;
+    if ((rc = store_volumes_mb(d->store, x->app.owner, &mb, e)) < 0) {
+        return rc;
+    }
+    x->t.volume_room_mb = d->config.volumes_user_mb - mb;
+    for (int r = 0; r < type->n_roles; r++) {
+        x->t.volume_mb[r] = type->roles[r].volume.megabytes;
+        sized = sized || type->roles[r].volume.setting;
+    }
+    if (sized) {
+        _cleanup_json_ json_t *values = NULL;
+        if ((rc = store_settings(d->store, x->service.id, x->service.want.settings, &values, e)) < 0) {
+            return rc;
+        }
+        for (int r = 0; r < type->n_roles; r++) {
+            x->t.volume_mb[r] = service_type_volume_mb(type, r, values);
+        }
+    }
+    return 0;
+}
+
 int txn_begin(struct director *d, struct slot *slot, struct slot_service *sv, struct txn **ret, struct err *e)
 {
     struct txn *x = xcalloc(1, sizeof(*x));
@@ -48,6 +76,10 @@ int txn_begin(struct director *d, struct slot *slot, struct slot_service *sv, st
         .token = make_token,
         .recovery = atomic_load(&d->recovery),
     };
+    if (sv && service_type_has_volumes(x->service.type) && (rc = read_volumes(d, x, e)) < 0) {
+        txn_free(x);
+        return rc;
+    }
     *ret = x;
     return 0;
 }
@@ -114,6 +146,35 @@ static int note_node(struct txn *x, const struct node *n)
     }
 }
 
+static int note_volume(struct txn *x, const struct volume *v)
+{
+    static const char *const words[VOLUME_STATUS_MAX] = {
+        [VOLUME_INTENT] = "is asked from cloud",
+        [VOLUME_AVAILABLE] = "is there, attached to no node of cloud",
+        [VOLUME_ATTACHING] = "is being attached in cloud",
+        [VOLUME_ATTACHED] = "is attached in cloud",
+        [VOLUME_DETACHING] = "is being detached in cloud",
+        [VOLUME_DELETING] = "is being deleted in cloud",
+        [VOLUME_GONE] = "is gone from cloud",
+    };
+    return words[v->status] ? txn_note(x, x->service.id, "node", 0, v->node, "volume %s (%lld MB) %s %s",
+                                       v->name, (long long)v->megabytes, words[v->status], v->cloud)
+                            : 0;
+}
+
+/* As status_is_new. */
+static bool volume_is_new(const struct txn *x, int at)
+{
+    const struct volume *v = &x->out.e[at].volume;
+    for (int i = at - 1; i >= 0; i--) {
+        if (x->out.e[i].kind == EFF_VOLUME && x->out.e[i].volume.id == v->id) {
+            return x->out.e[i].volume.status != v->status;
+        }
+    }
+    const struct volume *old = service_volume(&x->sv->row.service, v->id);
+    return !old || old->status != v->status;
+}
+
 static const struct node *node_before(const struct txn *x, int64_t id)
 {
     const struct app *a = &x->slot->row.app;
@@ -158,6 +219,8 @@ static int with_effects(struct txn *x, struct err *e)
         const struct effect *f = &x->out.e[i];
         if (f->kind == EFF_NODE && status_is_new(x, i)) {
             rc = with_node(x, &f->node, e);
+        } else if (f->kind == EFF_VOLUME && x->sv && volume_is_new(x, i)) {
+            rc = note_volume(x, &f->volume);
         }
     }
     return rc;

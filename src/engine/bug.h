@@ -74,7 +74,14 @@
     X(NO_SURGE, "the director makes as many nodes as a manager asks for (T3)")                               \
     X(JUNK_FACTS, "facts of any shape are stored (T2)")                                                      \
     X(NO_LIMIT, "nodes are replaced without end (T4)")                                                       \
-    X(RECOVERY_ACTS, "a restored director destroys before it was reconciled (T7)")
+    X(RECOVERY_ACTS, "a restored director destroys before it was reconciled (T7)")                           \
+    X(VOLUME_EAGER, "a volume is attached elsewhere before it is known to be detached (U4)")                 \
+    X(VOLUME_RELEASED, "a volume is detached while a document may name it (U4)")                             \
+    X(VOLUME_FORGOTTEN, "the volume of a lost node is not given to its successor (U1)")                      \
+    X(VOLUME_DROPPED, "volumes are deleted when a service stops (U7)")                                       \
+    X(VOLUME_TWICE, "a volume of unknown outcome is made again without a look (U2)")                         \
+    X(VOLUME_UNSEEN, "a cluster decides before all volumes of it are seen (U8)")                             \
+    X(VOLUME_LATE, "a role starts before its volume is there (U5)")
 
 enum bug {
 #define X(sym, what) BUG_##sym,

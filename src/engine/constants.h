@@ -1,5 +1,5 @@
 /*
- * The planner's constants, milliseconds (doc/PLANNER.md section 13).
+ * The planner's constants, milliseconds (doc/PLANNER.md section 14).
  */
 #pragma once
 
@@ -25,6 +25,7 @@
 #define DEADLINE_CODE_MS (900 * SECOND)
 #define DEADLINE_SETTINGS_MS (900 * SECOND)
 #define DEADLINE_CMD_MS (600 * SECOND)
+#define DEADLINE_VOLUME_MS (600 * SECOND)
 /* the director */
 #define DEADLINE_FACTOR 3 /* an operation that does move ends at the latest after this many deadlines */
 #define STOP_ALONE_MS (300 * SECOND) /* a stop this old is carried out by the director itself */
@@ -39,3 +40,6 @@
 #define POLL_CLOUD_MS (30 * SECOND)
 #define POLL_QUICK_MS (5 * SECOND)
 #define LEAK_AGE_MS (60 * SECOND)
+/* volumes */
+#define VOLUME_WAIT_MS (5 * SECOND) /* attach, detach, delete again after */
+#define VOLUME_TRIES_MAX 10         /* attachments that a user's operation waits for */

@@ -86,6 +86,7 @@ void plan_service(const struct service *view, bool credit_ok, const struct have 
         plan_cluster(c);
         plan_facts(c);
         plan_docs(c);
+        plan_release(c);
         plan_destroy(c);
         plan_ops(c);
     }

@@ -14,12 +14,13 @@ enum action_kind {
     ACT_DESTROY,   /* node, why */
     ACT_PUBLISH,   /* fact, rev (compare-and-set), value */
     ACT_FINISH,    /* op, outcome, why */
+    ACT_RELEASE,   /* volume: no document of its node names it (U4) */
     ACT_STEP_DOWN, /* why: this manager is of no use where it is (W2) */
     ACT_MAX
 };
 struct action {
     enum action_kind kind;
-    int64_t node, op, nodes_rev, gen, rev;
+    int64_t node, op, nodes_rev, gen, rev, volume;
     int counts[ROLES_MAX];
     enum fact_id fact;
     struct fact_value value;

@@ -55,7 +55,8 @@ static void bootstrap(struct ctx *c)
     if (!p) {
         return;
     }
-    if (any_data(c)) { /* M8: the facts are older than the data (a restore): never bootstrap over it */
+    /* M8, U8: the facts are older than the data (a restore, a stop): never bootstrap over it */
+    if (any_data(c) || has_used_volume(c, c->boot, NULL)) {
         publish_cluster(c, CLUSTER_FORMED, p->n->id, false);
         return;
     }
@@ -134,6 +135,9 @@ static bool any_synced(const struct ctx *c)
 static void recover(struct ctx *c)
 {
     bool no_data = false;
+    if (!volumes_seen(c, c->boot)) {
+        return;
+    }
     struct pn *p = furthest(c, &no_data);
     if (p) {
         publish_cluster(c, CLUSTER_RECOVER, p->n->id, true);
@@ -182,6 +186,8 @@ static void join(struct ctx *c)
         } else if (synced && (!joining || bug(JOIN_ALL))) {
             p->boot_kind = BOOT_JOIN;
             joining = true;
+        } else if (!synced && has_used_volume(c, c->boot, p) && volume_ready(c, p, c->boot)) {
+            p->boot_kind = BOOT_JOIN; /* U8: it waits for somebody to join, and tells its position */
         }
     }
 }

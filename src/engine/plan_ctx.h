@@ -105,6 +105,15 @@ bool names_for(const struct ctx *c, const struct pn *proxy, int64_t version, str
 void plan_entries(struct ctx *c);                                                            /* E */
 bool still_serves(const struct pn *p, int role);                                             /* N8 */
 bool can_unentry(const struct ctx *c, int64_t node);
+/* plan_volumes.c */
+bool role_has_volume(const struct ctx *c, int role);
+bool volume_ready(const struct ctx *c, const struct pn *p, int role);        /* U5 */
+void choose_volumes(const struct ctx *c, const struct pn *p, struct doc *d); /* also takes roles away (U5) */
+void plan_release(struct ctx *c);                                            /* U4 */
+bool volumes_seen(struct ctx *c, int role);                                  /* U8 */
+bool has_used_volume(const struct ctx *c, int role, const struct pn *p);     /* p NULL: anybody */
+bool volume_settled(const struct ctx *c, const struct volume *v);
+bool volumes_ok(struct ctx *c);
 void plan_docs(struct ctx *c);    /* R */
 void plan_destroy(struct ctx *c); /* X */
 void plan_ops(struct ctx *c);     /* O */

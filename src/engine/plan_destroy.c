@@ -66,10 +66,27 @@ static bool data_is_safe(const struct ctx *c, const struct pn *p)
     return false;
 }
 
+/* U5: it is lost, nobody else serves its role, and nobody can before its volume is free: what still names it (it may be
+ * the entry itself) has nobody else to name. */
+static bool waits_for_its_volume(const struct ctx *c, const struct pn *p)
+{
+    bool waits = p->rank == RANK_LOST && role_has_volume(c, p->n->role);
+    for (int i = 0; i < c->n && waits; i++) {
+        const struct pn *q = &c->x[i];
+        waits = q == p || q->n->role != p->n->role || !q->up || !is_healthy(q, q->n->role) ||
+                !doc_serves(&q->a->r.applied, q->n->role);
+    }
+    return waits;
+}
+
 static void consider(struct ctx *c, const struct pn *p)
 {
     if (p->n->status != NODE_UP) { /* X1 */
         destroy(c, p, p->rank == RANK_LOST ? "it did not boot in time" : "not needed any more");
+        return;
+    }
+    if (waits_for_its_volume(c, p)) { /* U5 */
+        destroy(c, p, "lost");
         return;
     }
     if (is_needed(c, p)) {
@@ -86,8 +103,8 @@ static void consider(struct ctx *c, const struct pn *p)
     }
     if (p->rank == RANK_SICK || p->rank == RANK_LOST) {
         bool holds = (c->holds >> p->n->role & 1) != 0;
-        bool replaced =
-            !c->running || bug(LOST_NOW) || (data_is_safe(c, p) && (holds || is_replaced(c, p->n->role)));
+        bool replaced = !c->running || bug(LOST_NOW) || role_has_volume(c, p->n->role) ||
+                        (data_is_safe(c, p) && (holds || is_replaced(c, p->n->role)));
         if (replaced) {
             destroy(c, p, p->rank == RANK_LOST ? "lost" : "sick");
         } else {

@@ -184,6 +184,7 @@ static void wanted_doc(const struct ctx *c, int i, struct doc *d)
 {
     const struct pn *p = &c->x[i];
     choose_roles(c, p, d);
+    choose_volumes(c, p, d);
     if (c->entry >= 0 && doc_has(d, c->entry)) {
         choose_entry(c, p, d);
     }

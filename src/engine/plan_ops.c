@@ -230,6 +230,15 @@ static void end_cmd(struct ctx *c, const struct op *o)
     plan_finish(c, o, bad[0] ? OP_FAILED : OP_DONE, bad[0] ? bad : said);
 }
 
+static void end_volume(struct ctx *c, const struct op *o)
+{
+    const struct volume *v = service_volume((struct service *)c->s, o->volume);
+    bool brings = str_eq(o->kind, "create") || str_eq(o->kind, "attach");
+    if (brings && v && v->slot != 0 && volume_settled(c, v)) { /* the director itself ends the others */
+        plan_finish(c, o, OP_DONE, "");
+    }
+}
+
 void plan_ops(struct ctx *c)
 {
     bool nodes = nodes_ok(c);
@@ -256,10 +265,13 @@ void plan_ops(struct ctx *c)
         case FACET_SETTINGS:
             end_settings(c, o, nodes);
             break;
+        case FACET_VOLUME:
+            end_volume(c, o);
+            break;
         default:
             end_cmd(c, o);
         }
     }
     bool idle = c->s->want.code == c->s->good.code && c->s->want.settings == c->s->good.settings;
-    c->out->converged = exact && idle;
+    c->out->converged = exact && idle && volumes_ok(c);
 }

@@ -226,11 +226,10 @@ enum service_state service_state_of(const struct service *s)
 /* For the history: why the state is what it is. */
 static const char *state_reason(const struct service *s)
 {
-    static const char *const changes[FACET_MAX] = {[FACET_RUN] = "start or stop",
-                                                   [FACET_COUNTS] = "nodes are added or removed",
-                                                   [FACET_CODE] = "another version",
-                                                   [FACET_SETTINGS] = "settings",
-                                                   [FACET_CMD] = "a script"};
+    static const char *const changes[FACET_MAX] = {
+        [FACET_RUN] = "start or stop",    [FACET_COUNTS] = "nodes are added or removed",
+        [FACET_CODE] = "another version", [FACET_SETTINGS] = "settings",
+        [FACET_CMD] = "a script",         [FACET_VOLUME] = "a volume"};
     switch (s->state) {
     case SERVICE_ERROR:
         return s->error_why;
@@ -277,7 +276,7 @@ void truth_converged(struct truth *t, bool converged)
 bool app_is_empty(const struct app *a, struct service *const *services, int n)
 {
     for (int i = 0; i < n; i++) {
-        if (services[i]->n_nodes > 0) {
+        if (services[i]->n_nodes > 0 || (services[i]->deleting && services[i]->n_volumes > 0)) {
             return false;
         }
     }

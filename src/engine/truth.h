@@ -31,6 +31,7 @@ enum effect_kind {
     EFF_HISTORY, /* service (0: application), text: one line for people; state when it changed */
     EFF_OP,      /* op: accepted, given more credit or ended, as it is now */
     EFF_NODE,    /* node: as it is now (also when it left the arrays as GONE) */
+    EFF_VOLUME,  /* volume: as it is now (also when it left the array as GONE) */
     EFF_LAUNCH,  /* a manager node was recorded */
     EFF_ALARM,   /* text: an administrator should look */
     EFF_KIND_MAX
@@ -43,6 +44,7 @@ struct effect {
     bool state_changed;
     struct op op;
     struct node node;
+    struct volume volume;
     int64_t op_id, node_id;
     char text[WHY_MAX];
 };
@@ -60,6 +62,10 @@ struct truth {
     int64_t now_ms;
     int64_t *next_id; /* ids of operations and nodes; the caller keeps it durable with the transaction */
     struct effects *out;
+    int64_t volume_mb
+        [ROLES_MAX];        /* size of new volumes of the role, as the settings say; 0: the type's default */
+    int64_t volume_room_mb; /* what the owner may still get (U10); negative: more than he may have */
+    int64_t volume_max_mb;  /* largest volume */
     bool recovery; /* restored and not yet reconciled: nothing is created, destroyed or charged (T7) */
     /* Makes a token for node id; the simulator's is a counter, the director's is random. */
     void (*token)(void *arg, int64_t node, char out[TOKEN_MAX]);
@@ -69,10 +75,15 @@ struct truth {
 /* ---- users' changes ---- */
 struct change {
     enum facet facet;
-    struct want value;               /* the member of the facet */
-    char kind[16];                   /* FACET_CMD: name of a command of the type */
+    struct want value; /* the member of the facet */
+    char kind[16]; /* FACET_CMD: name of a command of the type; FACET_VOLUME: create attach detach delete */
     char parameters[PARAMETERS_MAX]; /* FACET_CMD */
     int64_t node;                    /* FACET_CMD, of a command that one node carries out: which; 0 = any */
+    struct {                         /* FACET_VOLUME */
+        int64_t id;                  /* not of create */
+        const char *name;
+        int64_t megabytes, node; /* create, attach: node 0 = nowhere yet */
+    } volume;
     int64_t expect_gen; /* the generation the caller saw; 0 = any (then a second operation on the facet is
                                ERR_CONFLICT unless supersede) */
     bool supersede;
@@ -114,12 +125,26 @@ int truth_publish(struct truth *t, enum fact_id fact, int64_t rev, const struct 
 int truth_finish(struct truth *t, int64_t op, enum op_state outcome, const char *why,
                  struct err *e) WARN_UNUSED;
 
+/* No document of the node it is attached to names the volume: it may be detached, if it shall leave (U4). */
+int truth_release(struct truth *t, int64_t volume, struct err *e) WARN_UNUSED;
+
 /* ---- nodes and clouds ---- */
 /* An agent with the node's token (checked by the caller) has enrolled. */
 int truth_enrolled(struct truth *t, int64_t node, const char *cloud_id, const char *address,
                    struct err *e) WARN_UNUSED;
 /* Outcome of a cloud call: a CLOUD_* code in `result` (model/cloud_result.h; 0 = ok). */
-enum cloud_step { STEP_NONE, STEP_CREATE, STEP_FIND, STEP_POLL, STEP_TERMINATE };
+enum cloud_step {
+    STEP_NONE,
+    STEP_CREATE,
+    STEP_FIND,
+    STEP_POLL,
+    STEP_TERMINATE,
+    STEP_VOL_CREATE,
+    STEP_VOL_FIND,
+    STEP_VOL_ATTACH,
+    STEP_VOL_DETACH,
+    STEP_VOL_DELETE
+};
 struct cloud_outcome {
     enum cloud_step step;
     int result;
@@ -128,16 +153,18 @@ struct cloud_outcome {
     char why[WHY_MAX];
 };
 void truth_cloud_outcome(struct truth *t, int64_t node, const struct cloud_outcome *o);
+void truth_volume_outcome(struct truth *t, int64_t volume, const struct cloud_outcome *o);
 /* A director that restarts: calls under way have unknown outcomes (P2). */
 void truth_restarted(struct truth *t);
 
 /* ---- time ---- */
 struct cloud_task {
-    int64_t service, node; /* service 0: the manager's */
+    int64_t service, node; /* service 0: the manager's; node: the volume's, of attach */
+    int64_t volume;        /* 0: the call is about the node */
     enum cloud_step step;
 };
 struct cloud_tasks {
-    struct cloud_task t[NODES_MAX + MANAGER_NODES_MAX];
+    struct cloud_task t[NODES_MAX + MANAGER_NODES_MAX + VOLUMES_MAX];
     int n;
 };
 /* Everything that is due by now for one service (or, with service NULL, for the application's manager): deadlines

@@ -19,6 +19,7 @@ unsigned truth_legal_states(enum facet f, enum run value)
         return value == RUN_RUNNING ? IN(INIT) | IN(STOPPED) | IN(ERROR)
                                     : IN(PROLOGUE) | IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
     case FACET_CMD:
+    case FACET_VOLUME:                     /* what needs no node also later (check_state) */
         return IN(RUNNING) | IN(ADAPTING); /* ADAPTING: another facet changes, or something is repaired */
     default:
         return IN(INIT) | IN(STOPPED) | IN(RUNNING) | IN(ADAPTING) | IN(ERROR);
@@ -47,6 +48,8 @@ static int check_state(const struct truth *t, const struct change *c, struct err
 {
     const struct service *s = t->service;
     unsigned legal = truth_legal_states(c->facet, c->value.run);
+    bool bare = c->facet == FACET_VOLUME && (str_eq(c->kind, "detach") || str_eq(c->kind, "delete"));
+    legal |= bare ? IN(INIT) | IN(STOPPED) | IN(ERROR) : 0;
     if (!(legal >> s->state & 1) || s->deleting) {
         return wrong_state(s, legal, e);
     }
@@ -111,6 +114,11 @@ static int check_cmd(struct truth *t, const struct change *c, struct err *e)
     if (targets.n == 0) {
         return err_set_hint(e, ERR_STATE, "wait until one is there", "there is no %s node that could %s",
                             s->type->roles[d->role].name, d->title);
+    }
+    const struct op *volume = truth_active(t, FACET_VOLUME);
+    if (volume && s->type->scripts && d->rule != COMMAND_INTERRUPTS) {
+        return err_set_hint(e, ERR_CONFLICT, "wait for it", "operation %lld (%s volume) is still running",
+                            (long long)volume->id, volume->kind);
     }
     const struct op *o = truth_active(t, FACET_CMD);
     if (o && d->rule != COMMAND_INTERRUPTS) {
@@ -236,7 +244,7 @@ static void reset_facts(struct service *s)
     }
 }
 
-static struct op *add_op(struct truth *t, const struct change *c)
+struct op *truth_add_op(struct truth *t, const struct change *c)
 {
     struct service *s = t->service;
     struct op *o = &s->ops[s->n_ops++];
@@ -249,6 +257,10 @@ static struct op *add_op(struct truth *t, const struct change *c)
         (void)str_copy(o->kind, sizeof o->kind, c->kind);
         (void)str_copy(o->parameters, sizeof o->parameters, c->parameters);
         choose_targets(t, c, service_type_command(s->type, c->kind), &o->targets);
+    }
+    if (c->facet == FACET_VOLUME) {
+        (void)str_copy(o->kind, sizeof o->kind, c->kind);
+        o->volume = c->volume.id;
     }
     return o;
 }
@@ -291,7 +303,7 @@ static void write_change(struct truth *t, const struct change *c, int64_t *ret_o
         s->in_error = false;
         s->error_why[0] = '\0';
     }
-    struct op *o = add_op(t, c);
+    struct op *o = truth_add_op(t, c);
     if (start || c->facet == FACET_COUNTS) {
         ledger_hold(t, o, place_growth(s, s->want.counts));
     }
@@ -307,6 +319,9 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
 {
     struct service *s = t->service;
     int r = check_state(t, c, e);
+    if (r >= 0 && c->facet == FACET_VOLUME) {
+        return truth_accept_volume(t, c, ret_op, e);
+    }
     r = r < 0 ? r : check_value(t, c, e);
     r = r < 0 ? r : check_conflict(t, c, e);
     if (r < 0) {
@@ -325,6 +340,12 @@ int truth_accept(struct truth *t, const struct change *c, int64_t *ret_op, struc
         accept_now(t, c);
         *ret_op = 0;
         return 0;
+    }
+    if (start || c->facet == FACET_COUNTS) { /* U10 */
+        r = truth_check_volume_room(t, start ? s->want.counts : c->value.counts, e);
+        if (r < 0) {
+            return r;
+        }
     }
     int64_t need = credits_needed(t, c);
     if (need > 0 && (t->purse->broke_ms != 0 || !ledger_can(t, need))) {
@@ -391,6 +412,20 @@ static void settle_facet(struct service *s, const struct op *o)
     }
 }
 
+static const char *volume_words(const struct op *o)
+{
+    static const char *const words[][2] = {{"create", "create volume"},
+                                           {"attach", "attach volume"},
+                                           {"detach", "detach volume"},
+                                           {"delete", "delete volume"}};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_eq(o->kind, words[i][0])) {
+            return words[i][1];
+        }
+    }
+    return "volume";
+}
+
 void truth_end(struct truth *t, struct op *o, enum op_state outcome, const char *why, bool superseded)
 {
     struct service *s = t->service;
@@ -404,11 +439,16 @@ void truth_end(struct truth *t, struct op *o, enum op_state outcome, const char 
     memmove(o, o + 1, (size_t)(s->n_ops - at - 1) * sizeof *o);
     s->n_ops--;
     memset(&s->ops[s->n_ops], 0, sizeof *o);
-    if (ended.facet != FACET_CMD && !superseded) {
+    if (ended.facet == FACET_VOLUME && !superseded) {
+        truth_settle_volume(t, &ended);
+    } else if (ended.facet != FACET_CMD && !superseded) {
         settle_facet(s, &ended);
     }
     effect_add(t, EFF_OP)->op = ended;
-    truth_history(t, "%s: %s%s%s", ended.facet == FACET_CMD ? ended.kind : facet_to_str(ended.facet),
+    truth_history(t, "%s: %s%s%s",
+                  ended.facet == FACET_CMD      ? ended.kind
+                  : ended.facet == FACET_VOLUME ? volume_words(&ended)
+                                                : facet_to_str(ended.facet),
                   op_state_to_str(outcome), why[0] ? ": " : "", why);
     truth_touch(t);
 }

@@ -14,6 +14,7 @@ static void add_task(struct truth *t, struct cloud_tasks *ret, const struct node
 {
     ret->t[ret->n].service = t->service ? t->service->id : 0;
     ret->t[ret->n].node = n->id;
+    ret->t[ret->n].volume = 0;
     ret->t[ret->n].step = step;
     ret->n++;
 }
@@ -173,10 +174,20 @@ static void not_found(struct truth *t, struct node *n, const struct cloud_outcom
     }
 }
 
-/* X6: the cloud has to say it twice in a row, except when we wanted it. */
+/* Its volumes go to others when it is gone. */
+static bool holds_volumes(const struct truth *t, const struct node *n)
+{
+    bool holds = false;
+    for (int i = 0; t->service && i < t->service->n_volumes; i++) {
+        holds = holds || t->service->volumes[i].node == n->id;
+    }
+    return holds;
+}
+
+/* X6: the cloud has to say it twice in a row, except when we wanted it and nothing depends on it. */
 static void seen_dead(struct truth *t, struct node *n)
 {
-    if (n->status != NODE_DYING && !n->seen_gone) {
+    if ((n->status != NODE_DYING || holds_volumes(t, n)) && !n->seen_gone) {
         n->seen_gone = true;
         n->poll_ms = t->now_ms + POLL_QUICK_MS;
         return;
@@ -230,7 +241,7 @@ void truth_cloud_outcome(struct truth *t, int64_t node, const struct cloud_outco
             n->retry_ms = t->now_ms + TERMINATE_WAIT_MS;
         }
         break;
-    case STEP_NONE:
+    default: /* of volumes: truth_volume_outcome */
         break;
     }
     truth_update_state(t);
@@ -255,6 +266,7 @@ void truth_restarted(struct truth *t)
         t->app->manager_heard_ms = t->now_ms;
     } else {
         t->service->converged = false;
+        truth_volumes_restarted(t);
         truth_forget_replacements(t); /* what ended while nobody looked need not have kept ending (T4) */
         truth_update_state(t);
     }

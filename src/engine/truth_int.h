@@ -33,3 +33,14 @@ void truth_stop_now(struct truth *t, const char *why);
 int64_t truth_provision(struct truth *t, struct cloud_tasks *ret);
 /* A node record (P1): hour 0 is paid in the same transaction. */
 struct node *truth_add_node(struct truth *t, int role);
+
+/* ---- truth_volume.c ---- */
+/* Places of nodes, volumes that are missing or not needed any more, and the cloud calls that are due (U rules). */
+int64_t truth_volumes(struct truth *t, struct cloud_tasks *ret);
+int truth_accept_volume(struct truth *t, const struct change *c, int64_t *ret_op, struct err *e);
+/* What the end of an operation on a volume means for it (O4). */
+void truth_settle_volume(struct truth *t, const struct op *o);
+void truth_volumes_restarted(struct truth *t);
+/* U10: the volumes that the places of these counts lack. */
+int truth_check_volume_room(const struct truth *t, const int counts[ROLES_MAX], struct err *e);
+struct op *truth_add_op(struct truth *t, const struct change *c);

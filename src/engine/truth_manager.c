@@ -291,6 +291,15 @@ static bool plausible_done(const struct service *s, const struct op *o)
     if (o->facet == FACET_RUN && o->value.run == RUN_STOPPED) {
         return s->n_nodes == 0;
     }
+    if (o->facet == FACET_VOLUME) {
+        for (int i = 0; i < s->n_volumes; i++) {
+            const struct volume *v = &s->volumes[i];
+            if (v->id == o->volume) {
+                return v->status == VOLUME_ATTACHED && !v->doomed;
+            }
+        }
+        return false;
+    }
     if (o->facet != FACET_RUN && o->facet != FACET_COUNTS) {
         return true;
     }

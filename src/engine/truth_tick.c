@@ -11,7 +11,7 @@
 static const int64_t deadline_ms[FACET_MAX] = {
     [FACET_RUN] = DEADLINE_RUN_MS,   [FACET_COUNTS] = DEADLINE_COUNTS_MS,
     [FACET_CODE] = DEADLINE_CODE_MS, [FACET_SETTINGS] = DEADLINE_SETTINGS_MS,
-    [FACET_CMD] = DEADLINE_CMD_MS,
+    [FACET_CMD] = DEADLINE_CMD_MS,   [FACET_VOLUME] = DEADLINE_VOLUME_MS,
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -196,6 +196,7 @@ int64_t truth_tick(struct truth *t, struct cloud_tasks *ret)
     int64_t next = account(t);
     next = earlier(next, t->service ? check_deadlines(t) : watch_manager(t));
     next = earlier(next, truth_provision(t, ret));
+    next = earlier(next, truth_volumes(t, ret));
     truth_update_state(t);
     return next;
 }

@@ -137,7 +137,7 @@ static const struct json_field token_args[] = {CALL, OWNER, TOKEN, END};
 static const struct json_field list_args[] = {CALL, OWNER, END};
 static const struct json_field id_args[] = {CALL, ID, END};
 static const struct json_field vol_create_args[] = {
-    CALL, TOKEN, ARG("megabytes", JSON_F_INT, megabytes, true, 1, 16 << 20), END};
+    CALL, OWNER, TOKEN, ARG("megabytes", JSON_F_INT, megabytes, true, 1, 16 << 20), END};
 static const struct json_field vol_attach_args[] = {
     CALL, VOL, ARG("machine", JSON_F_STRING, machine, true, 1, CLOUD_ID_MAX - 1),
     ARG("name", JSON_F_STRING, name, true, 1, CLOUD_NAME_MAX - 1), END};
@@ -252,12 +252,31 @@ static int call_terminate(struct hostd *h, const struct args *a, json_t **ret, s
 static int call_vol_create(struct hostd *h, const struct args *a, json_t **ret, struct err *e)
 {
     char id[CLOUD_ID_MAX];
-    int r = volumes_create(h, a->token, a->megabytes, id, e);
+    int r = a->owner && !record_name_ok(a->owner)
+                ? err_set(e, CLOUD_INVALID, "owner must be of [a-z0-9-]")
+                : volumes_create(h, a->owner ? a->owner : "", a->token, a->megabytes, id, e);
 
     if (r == 0) {
         *ret = json_pack("{s:s}", "id", id);
     }
     return r;
+}
+
+static int call_vol_find(struct hostd *h, const struct args *a, json_t **ret, struct err *e)
+{
+    char id[CLOUD_ID_MAX];
+    int r = volumes_find(h, a->owner ? a->owner : "", a->token, id, e);
+
+    if (r == 0) {
+        *ret = json_pack("{s:s}", "id", id);
+    }
+    return r;
+}
+
+static int call_vol_list(struct hostd *h, const struct args *a, json_t **ret, struct err *e)
+{
+    *ret = volumes_list(h, a->owner ? a->owner : "");
+    return 0;
 }
 
 static int call_vol_attach(struct hostd *h, const struct args *a, json_t **ret, struct err *e)
@@ -304,6 +323,8 @@ static const struct call {
     {.name = "poll", .args = id_args, .f = call_poll},
     {.name = "terminate", .args = id_args, .f = call_terminate, .changes = true},
     {.name = "vol_create", .args = vol_create_args, .f = call_vol_create, .changes = true},
+    {.name = "vol_find", .args = token_args, .f = call_vol_find},
+    {.name = "vol_list", .args = list_args, .f = call_vol_list},
     {.name = "vol_attach", .args = vol_attach_args, .f = call_vol_attach, .changes = true},
     {.name = "vol_detach", .args = vol_args, .f = call_vol_detach, .changes = true},
     {.name = "vol_delete", .args = vol_args, .f = call_vol_delete, .changes = true},

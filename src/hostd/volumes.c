@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/proc.h"
 #include "hostd/disk.h"
@@ -21,6 +22,8 @@
 
 struct volume {
     char id[CLOUD_ID_MAX];
+    char owner[CLOUD_NAME_MAX]; /* installation; "" = made before there were any */
+    int64_t created_ms;
     char token[CLOUD_TOKEN_MAX];
     char machine[CLOUD_ID_MAX]; /* "" = attached nowhere */
     char name[CLOUD_NAME_MAX];
@@ -43,8 +46,9 @@ static int volume_write(const struct config *c, const struct volume *v, struct e
 {
     _cleanup_free_ char *path = volume_path(c, v->id, "volume.json"), *text = NULL;
     _cleanup_json_ json_t *j =
-        json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", v->id, "token", v->token, "machine", v->machine, "name",
-                  v->name, "megabytes", (json_int_t)v->megabytes);
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "id", v->id, "owner", v->owner, "token", v->token,
+                  "machine", v->machine, "name", v->name, "megabytes", (json_int_t)v->megabytes, "created",
+                  (json_int_t)v->created_ms);
 
     if (!j) {
         return err_set(e, ERR_INTERNAL, "the record of volume %s does not fit JSON", v->id);
@@ -69,7 +73,9 @@ static int volume_read(const struct config *c, const char *id, struct volume *re
         return r;
     }
     v.megabytes = json_int(j, "megabytes", 0);
-    if (!str_copy(v.id, sizeof(v.id), json_str(j, "id", "")) || !str_eq(v.id, id) ||
+    v.created_ms = json_int(j, "created", 0);
+    if (!str_copy(v.owner, sizeof(v.owner), json_str(j, "owner", "")) ||
+        !str_copy(v.id, sizeof(v.id), json_str(j, "id", "")) || !str_eq(v.id, id) ||
         !str_copy(v.token, sizeof(v.token), json_str(j, "token", "")) ||
         !str_copy(v.machine, sizeof(v.machine), json_str(j, "machine", "")) ||
         !str_copy(v.name, sizeof(v.name), json_str(j, "name", "")) || v.megabytes <= 0) {
@@ -79,19 +85,46 @@ static int volume_read(const struct config *c, const char *id, struct volume *re
     return 0;
 }
 
-static bool find_token(const struct config *c, const char *token, struct volume *ret)
+/* Calls f with each volume until it returns true, which is the result. */
+static bool each_volume(const struct config *c, bool (*f)(void *arg, const struct volume *v), void *arg)
 {
     _cleanup_free_ char *dir = str_printf("%s/volumes", c->state);
     DIR *d = opendir(dir);
     struct dirent *de;
+    struct volume v;
     bool found = false;
 
     while (d && !found && (de = readdir(d))) {
-        found = id_ok(de->d_name) && volume_read(c, de->d_name, ret, NULL) == 0 && str_eq(ret->token, token);
+        found = id_ok(de->d_name) && volume_read(c, de->d_name, &v, NULL) == 0 && f(arg, &v);
     }
     if (d) {
         closedir(d);
     }
+    return found;
+}
+
+struct wanted {
+    const char *owner, *token;
+    struct volume v;
+};
+
+static bool is_wanted(void *arg, const struct volume *v)
+{
+    struct wanted *w = arg;
+
+    if (!str_eq(v->token, w->token) || !str_eq(v->owner, w->owner)) {
+        return false;
+    }
+    w->v = *v;
+    return true;
+}
+
+static bool find_token(const struct config *c, const char *owner, const char *token, struct volume *ret)
+{
+    struct wanted w = {.owner = owner, .token = token};
+    bool found = each_volume(c, is_wanted, &w);
+
+    *ret = w.v;
     return found;
 }
 
@@ -155,13 +188,15 @@ int volumes_left(const struct config *c, struct buf *left, struct err *e)
 
 /* ---- calls ---- */
 
-static int make_volume(struct hostd *h, const char *token, int64_t megabytes, struct volume *v, struct err *e)
+static int make_volume(struct hostd *h, const char *owner, const char *token, int64_t megabytes,
+                       struct volume *v, struct err *e)
 {
     _cleanup_free_ char *id = random_name("v-", 12), *dir = str_printf("%s/volumes/%s", h->conf->state, id);
     _cleanup_free_ char *file = volume_path(h->conf, id, "data.img");
     int r;
 
-    *v = (struct volume){.megabytes = megabytes};
+    *v = (struct volume){.megabytes = megabytes, .created_ms = clock_wall_ms()};
+    (void)str_copy(v->owner, sizeof(v->owner), owner);
     (void)str_copy(v->id, sizeof(v->id), id);
     (void)str_copy(v->token, sizeof(v->token), token);
     if ((r = fs_mkdirs(dir, 0700, e)) < 0) {
@@ -174,8 +209,8 @@ static int make_volume(struct hostd *h, const char *token, int64_t megabytes, st
     return 0;
 }
 
-int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX],
-                   struct err *e)
+int volumes_create(struct hostd *h, const char *owner, const char *token, int64_t megabytes,
+                   char ret_id[CLOUD_ID_MAX], struct err *e)
 {
     struct volume v;
     int r = 0;
@@ -184,14 +219,57 @@ int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char r
         return err_set(e, CLOUD_INVALID, "token must be of [A-Za-z0-9._-] and begin with a letter or digit");
     }
     pthread_mutex_lock(&h->volumes);
-    if (!find_token(h->conf, token, &v)) {
-        r = make_volume(h, token, megabytes, &v, e);
+    if (!find_token(h->conf, owner, token, &v)) {
+        r = make_volume(h, owner, token, megabytes, &v, e);
     }
     pthread_mutex_unlock(&h->volumes);
     if (r == 0) {
         (void)str_copy(ret_id, CLOUD_ID_MAX, v.id);
     }
     return r;
+}
+
+int volumes_find(struct hostd *h, const char *owner, const char *token, char ret_id[CLOUD_ID_MAX],
+                 struct err *e)
+{
+    struct volume v;
+    bool found;
+
+    pthread_mutex_lock(&h->volumes);
+    found = find_token(h->conf, owner, token, &v);
+    pthread_mutex_unlock(&h->volumes);
+    if (found) {
+        (void)str_copy(ret_id, CLOUD_ID_MAX, v.id);
+    }
+    return found ? 0 : err_set(e, CLOUD_NOTFOUND, "no volume with this token");
+}
+
+struct listing {
+    const char *owner;
+    json_t *list;
+};
+
+static bool list_one(void *arg, const struct volume *v)
+{
+    struct listing *l = arg;
+
+    if (str_eq(v->owner, l->owner)) {
+        (void)json_array_append_new(l->list,
+                                    json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", v->id, "token", v->token,
+                                              "machine", v->machine, "megabytes", (json_int_t)v->megabytes,
+                                              "created", (json_int_t)v->created_ms));
+    }
+    return false;
+}
+
+json_t *volumes_list(struct hostd *h, const char *owner)
+{
+    struct listing l = {.owner = owner, .list = json_array()};
+
+    pthread_mutex_lock(&h->volumes);
+    (void)each_volume(h->conf, list_one, &l);
+    pthread_mutex_unlock(&h->volumes);
+    return l.list;
 }
 
 static bool mounted_in(int64_t pid, const char *name)

@@ -7,9 +7,14 @@
 
 #include "hostd/nodes.h"
 
-/* Idempotent by token. */
-int volumes_create(struct hostd *h, const char *token, int64_t megabytes, char ret_id[CLOUD_ID_MAX],
-                   struct err *e) WARN_UNUSED;
+/* Idempotent by owner (installation) and token. */
+int volumes_create(struct hostd *h, const char *owner, const char *token, int64_t megabytes,
+                   char ret_id[CLOUD_ID_MAX], struct err *e) WARN_UNUSED;
+/* CLOUD_NOTFOUND when there is none. */
+int volumes_find(struct hostd *h, const char *owner, const char *token, char ret_id[CLOUD_ID_MAX],
+                 struct err *e) WARN_UNUSED;
+/* Those of an owner: [{id, token, machine, megabytes, created}]. Caller owns it. */
+json_t *volumes_list(struct hostd *h, const char *owner);
 /* Idempotent; CLOUD_CONFLICT while another node holds it. */
 int volumes_attach(struct hostd *h, const char *id, const char *machine, const char *name,
                    struct err *e) WARN_UNUSED;

@@ -169,6 +169,12 @@ static void do_finish(struct manager *m, struct managed *s, const struct action 
     }
 }
 
+static void do_release(struct manager *m, struct managed *s, int64_t volume, int64_t now_ms)
+{
+    _cleanup_free_ char *key = str_printf("release volume %lld", (long long)volume);
+    (void)ask(m, s, "/node/v1/release", json_pack("{s:I}", "volume", (json_int_t)volume), key, now_ms);
+}
+
 static void execute(struct manager *m, struct managed *s, const struct action *a, int64_t now_ms)
 {
     switch (a->kind) {
@@ -186,6 +192,9 @@ static void execute(struct manager *m, struct managed *s, const struct action *a
         break;
     case ACT_FINISH:
         do_finish(m, s, a, now_ms);
+        break;
+    case ACT_RELEASE:
+        do_release(m, s, a->volume, now_ms);
         break;
     case ACT_STEP_DOWN:
         journal_add(&m->journal, LOG_WARN, s->id, "manager.converge", "stepping down: %s", a->why);

@@ -26,6 +26,12 @@ bool wire_ready(const struct managed *s, const struct doc *d, struct err *e)
             return false;
         }
     }
+    for (int64_t i = 0; i < d->volumes.n; i++) {
+        if (!service_volume((struct service *)&s->view, d->volumes.id[i])) {
+            err_set(e, ERR_NOT_FOUND, "the view lacks volume %lld", (long long)d->volumes.id[i]);
+            return false;
+        }
+    }
     if (d->settings != 0 && !revision_find(s, d->settings)) {
         err_set(e, ERR_NOT_FOUND, "the view lacks settings revision %lld", (long long)d->settings);
         return false;
@@ -105,6 +111,20 @@ static json_t *environment(const json_t *revision, const json_t *references)
     return env;
 }
 
+/* Where the agent finds each volume, and what it is for: the data of an engine, or a directory of /media. */
+static json_t *volumes(const struct managed *s, const struct doc *d)
+{
+    json_t *list = json_array();
+    for (int64_t i = 0; i < d->volumes.n; i++) {
+        const struct volume *v = service_volume((struct service *)&s->view, d->volumes.id[i]);
+        if (v) {
+            json_array_append_new(list, json_pack("{s:I, s:s}", "id", (json_int_t)v->id,
+                                                  v->data ? "engine" : "media", v->name));
+        }
+    }
+    return list;
+}
+
 int wire_document(const struct managed *s, int64_t node, const struct doc *d, int64_t epoch, int64_t seq,
                   json_t **ret, struct err *e)
 {
@@ -125,10 +145,10 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
     json_t *probe = d->probe_version == 0 ? json_null()
                                           : json_pack("{s:I, s:I}", "version", (json_int_t)d->probe_version,
                                                       "op", (json_int_t)d->probe_op);
-    *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
+    *ret = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)epoch, "seq",
                      (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
-                     "roles", roles(&in, references), "artifacts", artifacts(s, d), "probe", probe, "cmds",
-                     commands(s, d), "allow", service_type_allow(&in));
+                     "roles", roles(&in, references), "artifacts", artifacts(s, d), "volumes", volumes(s, d),
+                     "probe", probe, "cmds", commands(s, d), "allow", service_type_allow(&in));
     if (*ret && d->roles != 0) {
         json_object_set_new(*ret, "env", environment(revision, references));
     }

@@ -38,6 +38,7 @@ struct doc {
     struct id_set draining;          /* unique purpose: nodes whose data moves away (D1) */
     struct id_set members;           /* scripted types: published members */
     int64_t members_rev;
+    struct id_set volumes; /* attached ones that the node is to use */
     struct id_set callers; /* nodes that may call this one's roles: what the firewall lets in (N6) */
     int64_t n_cmds;
     struct doc_cmd cmds[CMDS_MAX];

@@ -17,6 +17,9 @@
 #ifndef CMDS_MAX
 #define CMDS_MAX 16 /* commands in one document */
 #endif
+#ifndef VOLUMES_MAX
+#define VOLUMES_MAX 64 /* volumes of one service */
+#endif
 #define PENDING_MAX 8       /* documents sent to a node and not yet answered (F8) */
 #define PROBES_MAX 4        /* probe results that a node remembers */
 #define SERVICES_MAX 16     /* services of one application */

@@ -8,7 +8,7 @@ STR_TABLE_DEFINE(run, enum run, RUN_MAX);
 
 static const char *const facet_table[FACET_MAX] = {
     [FACET_RUN] = "run",           [FACET_COUNTS] = "counts", [FACET_CODE] = "code",
-    [FACET_SETTINGS] = "settings", [FACET_CMD] = "cmd",
+    [FACET_SETTINGS] = "settings", [FACET_CMD] = "cmd",       [FACET_VOLUME] = "volume",
 };
 STR_TABLE_DEFINE(facet, enum facet, FACET_MAX);
 
@@ -33,6 +33,13 @@ static const char *const node_status_table[NODE_STATUS_MAX] = {
 };
 STR_TABLE_DEFINE(node_status, enum node_status, NODE_STATUS_MAX);
 
+static const char *const volume_status_table[VOLUME_STATUS_MAX] = {
+    [VOLUME_INTENT] = "INTENT",       [VOLUME_ASKED] = "ASKED",         [VOLUME_UNSURE] = "UNSURE",
+    [VOLUME_AVAILABLE] = "AVAILABLE", [VOLUME_ATTACHING] = "ATTACHING", [VOLUME_ATTACHED] = "ATTACHED",
+    [VOLUME_DETACHING] = "DETACHING", [VOLUME_DELETING] = "DELETING",   [VOLUME_GONE] = "GONE",
+};
+STR_TABLE_DEFINE(volume_status, enum volume_status, VOLUME_STATUS_MAX);
+
 static const char *const fact_id_table[FACT_MAX] = {
     [FACT_ENTRIES] = "entries", [FACT_MEMBERS] = "members", [FACT_MASTER] = "master",
     [FACT_CLUSTER] = "cluster", [FACT_PRIMARY] = "primary",
@@ -44,6 +51,27 @@ struct node *service_node(struct service *s, int64_t id)
     for (int i = 0; i < s->n_nodes; i++) {
         if (s->nodes[i].id == id) {
             return &s->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+struct volume *service_volume(struct service *s, int64_t id)
+{
+    for (int i = 0; i < s->n_volumes; i++) {
+        if (s->volumes[i].id == id) {
+            return &s->volumes[i];
+        }
+    }
+    return NULL;
+}
+
+const struct node *volume_target(const struct service *s, const struct volume *v)
+{
+    for (int i = 0; i < s->n_nodes && v->slot != 0 && !v->doomed; i++) {
+        const struct node *n = &s->nodes[i];
+        if (n->role == v->role && n->slot == v->slot && node_alive(n)) {
+            return n;
         }
     }
     return NULL;

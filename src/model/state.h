@@ -10,7 +10,7 @@ enum run { RUN_STOPPED, RUN_RUNNING, RUN_MAX };
 STR_TABLE_DECLARE(run, enum run);
 
 /* The parts of a want; an operation owns one (O1). */
-enum facet { FACET_RUN, FACET_COUNTS, FACET_CODE, FACET_SETTINGS, FACET_CMD, FACET_MAX };
+enum facet { FACET_RUN, FACET_COUNTS, FACET_CODE, FACET_SETTINGS, FACET_CMD, FACET_VOLUME, FACET_MAX };
 STR_TABLE_DECLARE(facet, enum facet);
 
 /* What people see; derived from operations and convergence, never set (O7). */
@@ -40,11 +40,12 @@ struct op {
     int64_t id;
     enum facet facet;
     enum op_state state;
-    struct want value;               /* only the member of the facet counts */
-    int64_t born_ms, progress_ms;    /* the deadline runs on progress */
-    int64_t held_credits;            /* reserved at acceptance, not yet used by nodes */
-    int64_t releases;                /* parts of the hold given back so far; counts ledger rows */
-    char kind[16];                   /* FACET_CMD: name of a command of the type */
+    struct want value;            /* only the member of the facet counts */
+    int64_t born_ms, progress_ms; /* the deadline runs on progress */
+    int64_t held_credits;         /* reserved at acceptance, not yet used by nodes */
+    int64_t releases;             /* parts of the hold given back so far; counts ledger rows */
+    char kind[16];  /* FACET_CMD: name of a command of the type; FACET_VOLUME: create attach detach delete */
+    int64_t volume; /* FACET_VOLUME */
     char parameters[PARAMETERS_MAX]; /* FACET_CMD: as the user gave them */
     struct id_set targets;           /* FACET_CMD: fixed at acceptance (K7) */
     char why[WHY_MAX];
@@ -65,6 +66,7 @@ STR_TABLE_DECLARE(node_status, enum node_status);
 struct node {
     int64_t id, ord; /* id: of the installation; ord: counts up within the service */
     int role;        /* purpose: role index; -1 = manager's node */
+    int64_t slot;    /* its place among those of its purpose, to which volumes belong (U1); 0 = none */
     enum node_status status;
     char cloud[NAME_MAX_LEN], type[NAME_MAX_LEN];
     char token[TOKEN_MAX], cloud_id[CLOUD_REF_MAX], address[ADDRESS_MAX];
@@ -74,6 +76,39 @@ struct node {
     bool seen_gone;     /* the cloud reported it dead once (X6) */
     int64_t hours_paid; /* hours reserved in the ledger so far */
     char why[WHY_MAX];  /* why it is leaving */
+};
+
+enum volume_status {
+    VOLUME_INTENT,    /* recorded, the cloud not yet asked */
+    VOLUME_ASKED,     /* create has left */
+    VOLUME_UNSURE,    /* its outcome is unknown: find(token) first */
+    VOLUME_AVAILABLE, /* the cloud has it, and it is attached to no machine */
+    VOLUME_ATTACHING, /* it may be attached to `node`, and no document of that node names it */
+    VOLUME_ATTACHED,  /* the cloud said so */
+    VOLUME_DETACHING, /* no document names it; the cloud is to confirm */
+    VOLUME_DELETING,
+    VOLUME_GONE,
+    VOLUME_STATUS_MAX
+};
+STR_TABLE_DECLARE(volume_status, enum volume_status);
+
+/* A disk that outlives nodes. It belongs to a place (purpose and slot), and goes to the node that fills it. */
+struct volume {
+    int64_t id;
+    char name[NAME_MAX_LEN +
+              1]; /* of a role: the engine whose data it holds; a user's: unique in the application */
+    int64_t megabytes;
+    bool data; /* it belongs to the role itself; false: a user made it */
+    int role;  /* its place; -1 and slot 0: none */
+    int64_t slot;
+    int64_t node; /* ATTACHING to DETACHING: the only one it can be attached to */
+    enum volume_status status;
+    bool doomed; /* to be deleted */
+    bool used;   /* has left a node: it may hold data of before */
+    char cloud[NAME_MAX_LEN], token[TOKEN_MAX], cloud_id[CLOUD_REF_MAX];
+    int64_t created_ms, asked_ms, retry_ms;
+    int tries, finds;
+    char why[WHY_MAX]; /* of the last thing that went wrong with it */
 };
 
 enum fact_id { FACT_ENTRIES, FACT_MEMBERS, FACT_MASTER, FACT_CLUSTER, FACT_PRIMARY, FACT_MAX };
@@ -109,6 +144,8 @@ struct service {
     struct op ops[OPS_MAX]; /* ACTIVE ones */
     int n_nodes;
     struct node nodes[NODES_MAX]; /* all but GONE */
+    int n_volumes;
+    struct volume volumes[VOLUMES_MAX]; /* all but GONE */
     int64_t nodes_rev, next_ord;
     int64_t looked_ms; /* of a view: when the director looked, so how fresh heard_ms is; 0 = now. Memory */
     int64_t refs;      /* of a manager's view: number of what the references resolve to (J1). Memory */
@@ -146,6 +183,9 @@ struct app {
 };
 
 struct node *service_node(struct service *s, int64_t id);
+struct volume *service_volume(struct service *s, int64_t id);
+/* The living node of the volume's place, which it is or shall be attached to; NULL: it shall be nowhere. */
+const struct node *volume_target(const struct service *s, const struct volume *v);
 struct op *service_op(struct service *s, int64_t id);
 struct node *app_node(struct app *a, int64_t id); /* of the managers */
 bool node_alive(const struct node *n);            /* neither DYING nor GONE */

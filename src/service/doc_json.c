@@ -80,6 +80,7 @@ static const struct {
     {"code", offsetof(struct doc, code)},       {"peers", offsetof(struct doc, peers)},
     {"holders", offsetof(struct doc, holders)}, {"draining", offsetof(struct doc, draining)},
     {"members", offsetof(struct doc, members)}, {"callers", offsetof(struct doc, callers)},
+    {"volumes", offsetof(struct doc, volumes)},
 };
 static const struct {
     const char *key;

@@ -17,10 +17,12 @@ static const char *const mysql_logs[] = {"mysql.log", "mysql-slow.log", NULL};
 static const char *const glb_logs[] = {"glb.log", NULL};
 
 // clang-format off
+#define VOLUME_SIZE "volume_size" /* of the director, not of MariaDB */
 static const struct role_def roles[N_ROLES] = {
     [MYSQL] = {.name = "mysql", .title = "database",
                .flags = ROLE_PURPOSE | ROLE_TARGET | ROLE_STATEFUL | ROLE_BOOT | ROLE_OPEN, .min = 1, .start = 1,
-               .max = 8, .with = -1, .port = PORT_MYSQL, .peer_ports = cluster_ports, .logs = mysql_logs},
+               .max = 8, .with = -1, .port = PORT_MYSQL, .peer_ports = cluster_ports, .logs = mysql_logs,
+               .volume = {.name = "mysql", .megabytes = 1024, .setting = VOLUME_SIZE}},
     [GLB] = {.name = "glb", .title = "load balancer", .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_ENTRY, .max = 4,
              .with = -1, .port = PORT_GLB, .logs = glb_logs},
 };
@@ -51,6 +53,8 @@ static const struct setting_def settings[] = {
      .help = "order of texts in new databases"},
     {.name = "performance_schema", .fallback = "Off", .kind = SETTING_ON_OFF,
      .help = "detailed figures; costs memory, restarts node by node"},
+    {.name = VOLUME_SIZE, .fallback = "1024", .kind = SETTING_INT, .min = 256, .max = 1 << 20,
+     .help = "MB of the volume of a node that is added from now on"},
     {.name = "cluster_cache_size", .fallback = "64M", .kind = SETTING_SIZE, .min = 16 << 20, .max = 8LL << 30,
      .help = "changes kept for members that come back; restarts node by node"},
 };
@@ -106,10 +110,12 @@ static json_t *sections(const struct section_in *in, int role)
         return json_pack("[{s:s, s:s, s:s, s:s, s:i, s:o}]", "engine", "relay", "name", "glb", "mode", "tcp",
                          "bind", "0.0.0.0", "port", PORT_GLB, "targets", targets(in));
     }
-    return json_pack("[{s:s, s:s, s:i, s:s, s:s, s:I, s:o, s:s, s:O}]", "engine", "mariadb", "name", "mysql",
+    json_t *own = json_copy((json_t *)in->settings);
+    json_object_del(own, VOLUME_SIZE);
+    return json_pack("[{s:s, s:s, s:i, s:s, s:s, s:I, s:o, s:s, s:o}]", "engine", "mariadb", "name", "mysql",
                      "port", PORT_MYSQL, "address", in->node->address, "boot", boots[in->doc->boot_kind & 3],
                      "token", (json_int_t)in->doc->boot_token, "peers", addresses(in, &in->doc->peers),
-                     "password", json_str(in->secrets, "mysqldb_password", ""), "settings", in->settings);
+                     "password", json_str(in->secrets, "mysqldb_password", ""), "settings", own);
 }
 
 static json_t *exports(const struct export_in *in)

@@ -62,6 +62,23 @@ bool service_type_has(const struct service_type *t, int role, unsigned flag)
     return role >= 0 && role < t->n_roles && (t->roles[role].flags & flag) != 0;
 }
 
+bool service_type_has_volumes(const struct service_type *t)
+{
+    bool has = t->volumes;
+    for (int r = 0; r < t->n_roles; r++) {
+        has = has || t->roles[r].volume.name;
+    }
+    return has;
+}
+
+int64_t service_type_volume_mb(const struct service_type *t, int role, const json_t *settings)
+{
+    const struct role_volume *v = &t->roles[role].volume;
+    int64_t n = 0; /* values of settings are text */
+    bool set = v->setting && str_to_int(json_str(settings, v->setting, ""), 1, INT64_MAX, &n) == 0;
+    return set ? n : v->megabytes;
+}
+
 int service_type_check_counts(const struct service_type *t, const int counts[ROLES_MAX], struct err *e)
 {
     int total = 0;

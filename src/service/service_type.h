@@ -27,6 +27,15 @@ enum role_flag {
     ROLE_OPEN = 1 << 12,       /* its port is open to all, as an entry's is */
 };
 
+/* A disk of its own for each place of a role: made with the first node that fills it, given to each successor, kept
+ * while the service is stopped, deleted with the place. Of purposes that are not packable. */
+struct role_volume {
+    const char *name;  /* engine (its section's name) whose data_dir it is; NULL = the role has none */
+    int64_t megabytes; /* unless the setting says otherwise */
+    const char
+        *setting; /* of the type: size of volumes that are made from now on, in MB; NULL = always as above */
+};
+
 struct role_def {
     const char *name;  /* "proxy" */
     const char *title; /* "load balancer" */
@@ -38,6 +47,7 @@ struct role_def {
     const uint16_t *peer_ports; /* more ports, only for those who may call it; ends with 0, NULL = none */
     const char *const
         *logs; /* names that may be read (`conpaas log --node`), NULL-terminated: "haproxy.log" */
+    struct role_volume volume;
 };
 
 enum setting_kind { SETTING_INT, SETTING_SIZE, SETTING_ON_OFF, SETTING_WORDS };
@@ -115,6 +125,7 @@ struct service_type {
     int host;         /* index of the purpose that packable roles go to */
     int default_role; /* of `add_nodes` without a role */
     bool code;        /* has code versions */
+    bool volumes;     /* users may give volumes to its nodes, at /media/NAME (U rules) */
     bool scripts;     /* code is run by commands: init, run, interrupt, cleanup, notify (K rules) */
     const struct command_def *commands; /* with scripts: script_commands, more may follow */
     int n_commands;
@@ -144,6 +155,9 @@ struct service_type {
 extern const struct service_type *const service_types[];
 const struct service_type *service_type_find(const char *name);
 int service_type_role(const struct service_type *t, const char *role); /* index or -1 */
+bool service_type_has_volumes(const struct service_type *t);           /* of roles or of users */
+/* Size of a new volume of the role under settings (complete values; NULL = the type's default). */
+int64_t service_type_volume_mb(const struct service_type *t, int role, const json_t *settings);
 bool service_type_has(const struct service_type *t, int role, unsigned flag);
 
 /* NULL: the type has no such command. */

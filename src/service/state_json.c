@@ -30,16 +30,29 @@ static json_t *op_to_json(const struct op *o, const struct service_type *type)
         json_object_set_new(j, "parameters", json_string(o->parameters));
         json_object_set_new(j, "targets", set_to_json(&o->targets));
     }
+    if (o->facet == FACET_VOLUME) {
+        json_object_set_new(j, "kind", json_string(o->kind));
+        json_object_set_new(j, "volume", json_integer(o->volume));
+    }
     return j;
 }
 
 static json_t *node_to_json(const struct node *n, const struct service_type *type)
 {
     const char *role = n->role >= 0 && n->role < type->n_roles ? type->roles[n->role].name : "manager";
-    return json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)n->id, "ord",
-                     (json_int_t)n->ord, "role", role, "status", node_status_to_str(n->status), "address",
-                     n->address, "created", (json_int_t)n->created_ms, "up", (json_int_t)n->up_ms, "heard",
-                     (json_int_t)n->heard_ms);
+    return json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:I, s:I}", "id", (json_int_t)n->id, "ord",
+                     (json_int_t)n->ord, "slot", (json_int_t)n->slot, "role", role, "status",
+                     node_status_to_str(n->status), "address", n->address, "created",
+                     (json_int_t)n->created_ms, "up", (json_int_t)n->up_ms, "heard", (json_int_t)n->heard_ms);
+}
+
+static json_t *volume_to_json(const struct volume *v, const struct service_type *type)
+{
+    const char *role = v->role >= 0 ? type->roles[v->role].name : "";
+    return json_pack("{s:I, s:s, s:I, s:b, s:s, s:I, s:I, s:s, s:b, s:b}", "id", (json_int_t)v->id, "name",
+                     v->name, "megabytes", (json_int_t)v->megabytes, "data", v->data, "role", role, "slot",
+                     (json_int_t)v->slot, "node", (json_int_t)v->node, "status",
+                     volume_status_to_str(v->status), "doomed", v->doomed, "used", v->used);
 }
 
 json_t *fact_value_to_json(const struct fact_value *v)
@@ -61,7 +74,10 @@ static json_t *facts_to_json(const struct service *s)
 
 json_t *service_to_json(const struct service *s)
 {
-    json_t *ops = json_array(), *nodes = json_array();
+    json_t *ops = json_array(), *nodes = json_array(), *volumes = json_array();
+    for (int i = 0; i < s->n_volumes; i++) {
+        json_array_append_new(volumes, volume_to_json(&s->volumes[i], s->type));
+    }
     for (int i = 0; i < s->n_ops; i++) {
         json_array_append_new(ops, op_to_json(&s->ops[i], s->type));
     }
@@ -75,6 +91,7 @@ json_t *service_to_json(const struct service *s)
     json_object_set_new(j, "good", want_to_json(&s->good, s->type));
     json_object_set_new(j, "ops", ops);
     json_object_set_new(j, "nodes", nodes);
+    json_object_set_new(j, "volumes", volumes);
     json_object_set_new(j, "nodes_rev", json_integer(s->nodes_rev));
     json_object_set_new(j, "facts", facts_to_json(s));
     json_object_set_new(j, "fails", json_integer(s->fails));
@@ -137,6 +154,7 @@ static int op_from_json(const json_t *j, const struct service_type *type, struct
     if (!str_copy(ret->parameters, sizeof ret->parameters, json_str(j, "parameters", ""))) {
         return err_set(e, ERR_INVALID, "the parameters of operation %lld are too long", (long long)ret->id);
     }
+    ret->volume = json_int(j, "volume", 0);
     const json_t *targets = json_object_get(j, "targets");
     return targets ? set_from_json(targets, &ret->targets, e) : 0;
 }
@@ -150,6 +168,7 @@ static int node_from_json(const json_t *j, const struct service_type *type, stru
     }
     ret->id = json_int(j, "id", 0);
     ret->ord = json_int(j, "ord", 0);
+    ret->slot = json_int(j, "slot", 0);
     ret->role = service_type_role(type, json_str(j, "role", ""));
     ret->status = (enum node_status)status;
     (void)str_copy(ret->address, sizeof ret->address, json_str(j, "address", ""));
@@ -159,6 +178,30 @@ static int node_from_json(const json_t *j, const struct service_type *type, stru
     return ret->role >= 0
                ? 0
                : err_set(e, ERR_INVALID, "node %lld has no role of type %s", (long long)ret->id, type->name);
+}
+
+static int volume_from_json(const json_t *j, const struct service_type *type, struct volume *ret,
+                            struct err *e)
+{
+    const char *role = json_str(j, "role", "");
+    int status = 0;
+    int rc = word(j, "status", volume_status_from_str, &status, e);
+    if (rc < 0) {
+        return rc;
+    }
+    ret->id = json_int(j, "id", 0);
+    ret->megabytes = json_int(j, "megabytes", 0);
+    ret->data = json_flag(j, "data", false);
+    ret->doomed = json_flag(j, "doomed", false);
+    ret->used = json_flag(j, "used", false);
+    ret->role = role[0] ? service_type_role(type, role) : -1;
+    ret->slot = json_int(j, "slot", 0);
+    ret->node = json_int(j, "node", 0);
+    ret->status = (enum volume_status)status;
+    (void)str_copy(ret->name, sizeof ret->name, json_str(j, "name", ""));
+    return !role[0] || ret->role >= 0 ? 0
+                                      : err_set(e, ERR_INVALID, "volume %lld has no role of type %s",
+                                                (long long)ret->id, type->name);
 }
 
 int fact_value_from_json(const json_t *j, struct fact_value *ret, struct err *e)
@@ -191,8 +234,10 @@ static int facts_from_json(const json_t *j, struct service *s, struct err *e)
 static int lists_from_json(const json_t *j, struct service *s, struct err *e)
 {
     const json_t *ops = json_object_get(j, "ops"), *nodes = json_object_get(j, "nodes");
-    if (json_array_size(ops) > OPS_MAX || json_array_size(nodes) > NODES_MAX) {
-        return err_set(e, ERR_INVALID, "too many operations or nodes");
+    const json_t *volumes = json_object_get(j, "volumes");
+    if (json_array_size(ops) > OPS_MAX || json_array_size(nodes) > NODES_MAX ||
+        json_array_size(volumes) > VOLUMES_MAX) {
+        return err_set(e, ERR_INVALID, "too many operations, nodes or volumes");
     }
     int rc = 0;
     for (size_t i = 0; rc >= 0 && i < json_array_size(ops); i++) {
@@ -200,6 +245,9 @@ static int lists_from_json(const json_t *j, struct service *s, struct err *e)
     }
     for (size_t i = 0; rc >= 0 && i < json_array_size(nodes); i++) {
         rc = node_from_json(json_array_get(nodes, i), s->type, &s->nodes[s->n_nodes++], e);
+    }
+    for (size_t i = 0; rc >= 0 && i < json_array_size(volumes); i++) {
+        rc = volume_from_json(json_array_get(volumes, i), s->type, &s->volumes[s->n_volumes++], e);
     }
     return rc;
 }

@@ -337,14 +337,40 @@ static const char schema_6[] = "CREATE TABLE pushes("
                                ") STRICT;"
                                "CREATE INDEX keys_body ON keys(body);";
 
+/* Disks of services; like nodes, rows are there before the cloud is asked and stay as GONE. */
+static const char schema_volumes[] = "CREATE TABLE volumes("
+                                     " id INTEGER PRIMARY KEY,"
+                                     " app INTEGER NOT NULL,"
+                                     " service INTEGER NOT NULL,"
+                                     " owner INTEGER NOT NULL,"
+                                     " name TEXT NOT NULL,"
+                                     " megabytes INTEGER NOT NULL,"
+                                     " data INTEGER NOT NULL,"
+                                     " role TEXT NOT NULL,"
+                                     " slot INTEGER NOT NULL,"
+                                     " node INTEGER NOT NULL,"
+                                     " status TEXT NOT NULL,"
+                                     " doomed INTEGER NOT NULL,"
+                                     " used INTEGER NOT NULL,"
+                                     " cloud TEXT NOT NULL,"
+                                     " token TEXT NOT NULL UNIQUE,"
+                                     " cloud_id TEXT NOT NULL,"
+                                     " created_ms INTEGER NOT NULL,"
+                                     " asked_ms INTEGER NOT NULL,"
+                                     " retry_ms INTEGER NOT NULL,"
+                                     " tries INTEGER NOT NULL,"
+                                     " finds INTEGER NOT NULL,"
+                                     " why TEXT NOT NULL"
+                                     ") STRICT;"
+                                     "CREATE INDEX volumes_alive ON volumes(service) WHERE status <> 'GONE';"
+                                     "ALTER TABLE nodes ADD COLUMN slot INTEGER NOT NULL DEFAULT 0;"
+                                     "ALTER TABLE ops ADD COLUMN volume INTEGER NOT NULL DEFAULT 0;";
+
 const struct migration migrations[] = {
-    {.version = 1, .sql = schema_1},
-    {.version = 2, .sql = schema_2},
-    {.version = 3, .sql = schema_3},
-    {.version = 4, .sql = schema_4},
-    {.version = 5, .sql = schema_jobs},
-    {.version = 6, .sql = schema_6},
-    {0},
+    {.version = 1, .sql = schema_1},       {.version = 2, .sql = schema_2},
+    {.version = 3, .sql = schema_3},       {.version = 4, .sql = schema_4},
+    {.version = 5, .sql = schema_jobs},    {.version = 6, .sql = schema_6},
+    {.version = 7, .sql = schema_volumes}, {0},
 };
 
 int migrations_latest(void)

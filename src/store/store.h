@@ -202,6 +202,17 @@ struct node_row {
 int store_node(struct store *s, int64_t id, struct node_row *ret, struct err *e) WARN_UNUSED;
 int store_node_by_token(struct store *s, const char *token, struct node_row *ret, struct err *e) WARN_UNUSED;
 
+struct volume_row {
+    struct volume volume; /* role is not set: see role */
+    int64_t app, service;
+    char role[NAME_MAX_LEN]; /* "" = has no place */
+};
+int store_volume(struct store *s, int64_t id, struct volume_row *ret, struct err *e) WARN_UNUSED;
+int store_volume_by_token(struct store *s, const char *token, struct volume_row *ret,
+                          struct err *e) WARN_UNUSED;
+/* Megabytes of all volumes of a user that are not GONE. In a transaction. */
+int store_volumes_mb(struct store *s, int64_t owner, int64_t *ret, struct err *e) WARN_UNUSED;
+
 /* ---- ledger ---- */
 struct ledger_row {
     int64_t id, user, amount, node, hour, op, app, at_ms;

@@ -183,6 +183,7 @@ static int op_load_row(void *arg, sqlite3_stmt *row)
         .progress_ms = DB_INT(row, 6),
         .held_credits = DB_INT(row, 7),
         .releases = DB_INT(row, 9),
+        .volume = DB_INT(row, 11),
     };
     db_copy(row, 3, op->kind, sizeof(op->kind));
     db_copy(row, 8, op->why, sizeof(op->why));
@@ -216,6 +217,7 @@ static int node_read(struct node_row *n, sqlite3_stmt *row)
                 .finds = (int)DB_INT(row, 17),
                 .seen_gone = DB_INT(row, 18),
                 .hours_paid = DB_INT(row, 19),
+                .slot = DB_INT(row, 21),
             },
     };
     db_copy(row, 4, n->role, sizeof(n->role));
@@ -251,6 +253,20 @@ static int node_load_row(void *arg, sqlite3_stmt *row)
     return 0;
 }
 
+static int volume_load_row(void *arg, sqlite3_stmt *row)
+{
+    struct loading *l = arg;
+    struct service *s = &l->service->service;
+    struct volume_row v;
+    int status = store_volume_read(&v, row);
+    v.volume.role = v.role[0] ? service_type_role(s->type, v.role) : -1;
+    if (status < 0 || (v.role[0] && v.volume.role < 0) || s->n_volumes == VOLUMES_MAX) {
+        return load_bad(l, "volume", v.volume.id);
+    }
+    s->volumes[s->n_volumes++] = v.volume;
+    return 0;
+}
+
 static int load_query(struct loading *l, int rc)
 {
     if (rc < 0 && l->rc == 0) {
@@ -265,10 +281,18 @@ static int load_service_parts(struct loading *l)
     if (load_query(l, db_query(l->db, l->e, fact_load_row, l,
                                "SELECT fact, rev, value FROM facts WHERE service = ?", "i", id)) < 0 ||
         load_query(
-            l, db_query(l->db, l->e, op_load_row, l,
-                        "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
-                        " releases, parameters FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
-                        "i", id)) < 0) {
+            l,
+            db_query(
+                l->db, l->e, op_load_row, l,
+                "SELECT id, facet, value, kind, targets, born_ms, progress_ms, held_credits, why,"
+                " releases, parameters, volume FROM ops WHERE service = ? AND state = 'ACTIVE' ORDER BY id",
+                "i", id)) < 0) {
+        return l->rc;
+    }
+    if (load_query(l, db_query(l->db, l->e, volume_load_row, l,
+                               "SELECT " VOLUME_COLUMNS " FROM volumes WHERE service = ?"
+                               " AND status <> 'GONE' ORDER BY id",
+                               "i", id)) < 0) {
         return l->rc;
     }
     return load_query(l, db_query(l->db, l->e, node_load_row, l,

@@ -40,4 +40,12 @@ json_t *store_replaced_to_json(const struct service *v);
 #define NODE_COLUMNS                                                                                         \
     "id, app, service, ord, role, status, cloud, type, token, cloud_id, address, created_ms, up_ms, "        \
     "asked_ms, retry_ms,"                                                                                    \
-    " dying_ms, tries, finds, seen_gone, hours_paid, why"
+    " dying_ms, tries, finds, seen_gone, hours_paid, why, slot"
+#define VOLUME_COLUMNS                                                                                       \
+    "id, app, service, name, megabytes, data, role, slot, node, status, doomed, used, cloud, token, "        \
+    "cloud_id,"                                                                                              \
+    " created_ms, asked_ms, retry_ms, tries, finds, why"
+/* Everything but the role's index; negative: an unknown status. */
+int store_volume_read(struct volume_row *v, sqlite3_stmt *row);
+int store_volume_save(struct store *s, int64_t app, int64_t owner, const struct service *of,
+                      const struct volume *v, struct err *e) WARN_UNUSED;

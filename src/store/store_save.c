@@ -49,13 +49,13 @@ static int save_node(struct store *s, const struct truth_save *t, int64_t servic
         store_writer(s), e,
         "INSERT INTO nodes(" NODE_COLUMNS ")"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"
-        " ?21) ON CONFLICT(id) DO UPDATE SET status = ?6, cloud = ?7, type = ?8, cloud_id = ?10,"
+        " ?21, ?22) ON CONFLICT(id) DO UPDATE SET status = ?6, cloud = ?7, type = ?8, cloud_id = ?10,"
         " address = ?11, up_ms = ?13, asked_ms = ?14, retry_ms = ?15, dying_ms = ?16, tries = ?17,"
-        " finds = ?18, seen_gone = ?19, hours_paid = ?20, why = ?21",
-        "iiiisssssssiiiiiiiiis", n->id, t->app_after->id, service, n->ord, role_name(type, n->role),
+        " finds = ?18, seen_gone = ?19, hours_paid = ?20, why = ?21, slot = ?22",
+        "iiiisssssssiiiiiiiiisi", n->id, t->app_after->id, service, n->ord, role_name(type, n->role),
         node_status_to_str(n->status), n->cloud, n->type, n->token, n->cloud_id, n->address, n->created_ms,
         n->up_ms, n->asked_ms, n->retry_ms, n->dying_ms, (int64_t)n->tries, (int64_t)n->finds,
-        (int64_t)n->seen_gone, n->hours_paid, n->why);
+        (int64_t)n->seen_gone, n->hours_paid, n->why, n->slot);
 }
 
 static int save_op(struct store *s, const struct truth_save *t, const struct op *op, struct err *e)
@@ -68,13 +68,14 @@ static int save_op(struct store *s, const struct truth_save *t, const struct op 
         store_writer(s), e,
         "INSERT INTO ops(id, app, service, facet, state, value, kind, targets, born_ms, progress_ms, "
         "ended_ms,"
-        " held_credits, releases, why, call, title, actor, parameters)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        " held_credits, releases, why, call, title, actor, parameters, volume)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
         " ON CONFLICT(id) DO UPDATE SET state = ?5, targets = ?8, progress_ms = ?10, ended_ms = ?11,"
         " held_credits = ?12, releases = ?13, why = ?14",
-        "iiissjsjiiiiisssss", op->id, v->app, v->id, facet_to_str(op->facet), op_state_to_str(op->state),
+        "iiissjsjiiiiisssssi", op->id, v->app, v->id, facet_to_str(op->facet), op_state_to_str(op->state),
         value, op->kind, targets, op->born_ms, op->progress_ms, ended, op->held_credits, op->releases,
-        op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "", op->parameters);
+        op->why, t->call ? t->call : "", t->title ? t->title : "", t->actor ? t->actor : "", op->parameters,
+        op->volume);
 }
 
 /* Copies keep their padding; where they should not, a row is written once more, which does no harm. */
@@ -115,6 +116,29 @@ static int save_nodes(struct store *s, const struct truth_save *t, int64_t servi
             continue;
         }
         int rc = save_node(s, t, service, &after[i], e);
+        if (rc < 0) {
+            return rc;
+        }
+        written++;
+    }
+    return written;
+}
+
+static int save_volume(struct store *s, const struct truth_save *t, const struct volume *v, struct err *e)
+{
+    return store_volume_save(s, t->app_after->id, t->app_after->owner, t->service_after, v, e);
+}
+
+static int save_volumes(struct store *s, const struct truth_save *t, struct err *e)
+{
+    const struct service *before = t->service_before, *after = t->service_after;
+    int written = 0;
+    for (int i = 0; i < after->n_volumes; i++) {
+        const struct volume *old = service_volume((struct service *)before, after->volumes[i].id);
+        if (old && same_bytes(old, &after->volumes[i], sizeof(*old))) {
+            continue;
+        }
+        int rc = save_volume(s, t, &after->volumes[i], e);
         if (rc < 0) {
             return rc;
         }
@@ -207,6 +231,10 @@ static int save_service_all(struct store *s, const struct truth_save *t, struct 
         rc = save_nodes(s, t, after->id, before->nodes, before->n_nodes, after->nodes, after->n_nodes, e);
         written += rc > 0;
     }
+    if (rc >= 0) {
+        rc = save_volumes(s, t, e);
+        written += rc > 0;
+    }
     return rc < 0 ? rc : written;
 }
 
@@ -254,6 +282,8 @@ static int save_effect(struct store *s, const struct truth_save *t, const struct
         return t->service_after ? save_op(s, t, &x->op, e) : 0;
     case EFF_NODE:
         return save_node(s, t, x->service, &x->node, e);
+    case EFF_VOLUME:
+        return t->service_after ? save_volume(s, t, &x->volume, e) : 0;
     case EFF_ALARM:
         return store_alarm(s, t->app_after->id, t->now_ms, x->text, e);
     case EFF_LAUNCH:

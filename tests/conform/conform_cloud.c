@@ -452,6 +452,33 @@ static void check_settings(void **state)
     }
 }
 
+/* What the list of c says about a volume: NULL machine = it is not in it. */
+static void check_listed(struct cloud *c, const char *token, const char *id, const char *machine)
+{
+    struct cloud_volume *list = NULL;
+    struct err e = {0};
+    size_t n = 0;
+    const char *found = NULL;
+
+    must(c->driver->vol_list(c->handle, &list, &n, &e), &e);
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(list[i].token, token)) {
+            assert_null(found);
+            assert_string_equal(list[i].id, id);
+            assert_int_equal(list[i].megabytes, 32);
+            assert_true(list[i].created_ms > 0);
+            found = list[i].machine;
+        }
+    }
+    if (machine) {
+        assert_non_null(found);
+        assert_string_equal(found, machine);
+    } else {
+        assert_null(found);
+    }
+    free(list);
+}
+
 static void check_volumes(void **state)
 {
     struct world *w = *state;
@@ -466,7 +493,7 @@ static void check_volumes(void **state)
         skip();
         return;
     }
-    if (!d->vol_attach || !d->vol_detach || !d->vol_delete) {
+    if (!d->vol_attach || !d->vol_detach || !d->vol_delete || !d->vol_find || !d->vol_list) {
         fail_msg("volumes in part only");
         return;
     }
@@ -476,10 +503,17 @@ static void check_volumes(void **state)
     create(&w->a, &t, &n);
     wait_running(&w->a, m.id, &p);
     wait_running(&w->a, n.id, &p);
+    assert_int_equal(d->vol_find(w->a.handle, s.token, id, NULL), CLOUD_NOTFOUND);
     must(d->vol_create(w->a.handle, s.token, 32, id, &e), &e);
     must(d->vol_create(w->a.handle, s.token, 32, again, &e), &e);
     assert_string_equal(id, again);
+    again[0] = '\0';
+    must(d->vol_find(w->a.handle, s.token, again, &e), &e);
+    assert_string_equal(id, again);
+    check_listed(&w->a, s.token, id, "");
+    check_listed(&w->b, s.token, id, NULL); /* another installation's */
     must(d->vol_attach(w->a.handle, id, m.id, "data", &e), &e);
+    check_listed(&w->a, s.token, id, m.id);
     must(d->vol_attach(w->a.handle, id, m.id, "data", &e), &e);
     assert_int_equal(d->vol_attach(w->a.handle, id, n.id, "data", NULL), CLOUD_CONFLICT);
     assert_int_equal(d->vol_delete(w->a.handle, id, NULL), CLOUD_CONFLICT);
@@ -490,6 +524,7 @@ static void check_volumes(void **state)
     must(d->vol_attach(w->a.handle, id, m.id, "data", &e), &e); /* the dead hold nothing */
     must(d->vol_detach(w->a.handle, id, &e), &e);
     must(d->vol_delete(w->a.handle, id, &e), &e);
+    check_listed(&w->a, s.token, id, NULL);
     must(d->vol_delete(w->a.handle, id, &e), &e);
     assert_int_equal(d->vol_attach(w->a.handle, id, m.id, "data", NULL), CLOUD_NOTFOUND);
     assert_int_equal(d->vol_detach(w->a.handle, "v-none", NULL), CLOUD_NOTFOUND);

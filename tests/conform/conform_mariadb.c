@@ -172,7 +172,8 @@ static void open_member(struct world *w, int i)
 {
     struct member *m = &w->m[i];
     struct err e = {0};
-    struct engine_place place = {m->paths[0], m->paths[1], m->paths[2], m->paths[3]};
+    struct engine_place place = {
+        .run_root = m->paths[0], .log_dir = m->paths[1], .data_root = m->paths[2], .code_root = m->paths[3]};
     m->engine = engine_new(&place, "mysql", role_driver_find("mariadb"), 1, NULL, NULL, &e);
     assert_non_null(m->engine);
 }

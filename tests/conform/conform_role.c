@@ -171,7 +171,8 @@ static int start_all(void **state)
     w->log = str_printf("%s/log", w->root);
     w->data = str_printf("%s/data", w->root);
     w->codes = str_printf("%s/code", w->root);
-    w->place = (struct engine_place){w->run, w->log, w->data, w->codes};
+    w->place = (struct engine_place){
+        .run_root = w->run, .log_dir = w->log, .data_root = w->data, .code_root = w->codes};
     snprintf(w->code, sizeof(w->code), "%s/%d", w->codes, SERVICE);
     w->version = 1;
     w->execution_time = 30;

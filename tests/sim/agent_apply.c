@@ -96,6 +96,9 @@ static const char *refusal(struct world *w, const struct vm *v, const struct doc
         return "settings: refused by the engine";
     }
     *ret_own = true;
+    if (!disks_there(w, v, d)) {
+        return "a volume is not there";
+    }
     return chance(w, w->pf.refuse) ? "no space" : NULL;
 }
 
@@ -107,6 +110,7 @@ static void applied(struct world *w, struct vm *v, const struct doc *d)
         check_removed(w, v, &old, d);
     }
     v->applied = *d;
+    disks_applied(w, v, &old, d);
     v->staged = d->code;
     for (int r = 0; r < t->n_roles; r++) {
         bool had = doc_has(&old, r), has = doc_has(d, r);

@@ -72,11 +72,13 @@ static void check_start(struct world *w, struct vm *v, bool first)
 static void start_cluster(struct world *w, struct vm *v, bool first)
 {
     check_start(w, v, first);
+    disks_check_start(w, v, first);
     SAY(w, "node %lld %s its cluster", (long long)v->node, first ? "bootstraps" : "recovers");
     v->token_done = v->applied.boot_token;
     if (first) {
         w->bootstraps++;
         v->position = 0;
+        disk_keep(w, v);
     }
     w->truth[v->svc].cluster_pos = v->position;
     v->health[boot_role(w, v)] = HEALTH_STARTING;
@@ -101,6 +103,7 @@ static void member_join(struct world *w, struct event *e)
         v->health[boot] = HEALTH_OK;
         v->synced = true;
         v->position = w->truth[v->svc].cluster_pos;
+        disk_keep(w, v);
         w->dirty = true;
     } else {
         v->health[boot] = HEALTH_DOWN;
@@ -170,6 +173,7 @@ static void cluster_tick(struct world *w, int k)
         struct vm *v = w->vm[i];
         if (v->svc == k && vm_works(v) && v->health[boot] == HEALTH_OK) {
             v->position = w->truth[k].cluster_pos;
+            disk_keep(w, v);
         }
     }
 }

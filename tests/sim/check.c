@@ -62,7 +62,7 @@ static void check_named(struct world *w, int k, struct vm *p, int role, int64_t 
         bad(w, "I1 node %lld names node %lld, whose firewall does not let it in", (long long)p->node,
             (long long)node);
     } else if (!v->run && v->killed == BY_ACTION && !v->hung && !v->kill_excused &&
-               w->db.s[k].want.run == RUN_RUNNING) {
+               !t->roles[role].volume.name && w->db.s[k].want.run == RUN_RUNNING) {
         bad(w, "I1 node %lld names node %lld, which we have destroyed", (long long)p->node, (long long)node);
     }
 }
@@ -315,8 +315,8 @@ static void check_leaks(struct world *w)
 
 static void check_ops(struct world *w, int k)
 {
-    static const int64_t deadline[FACET_MAX] = {DEADLINE_RUN_MS, DEADLINE_COUNTS_MS, DEADLINE_CODE_MS,
-                                                DEADLINE_SETTINGS_MS, DEADLINE_CMD_MS};
+    static const int64_t deadline[FACET_MAX] = {DEADLINE_RUN_MS,      DEADLINE_COUNTS_MS, DEADLINE_CODE_MS,
+                                                DEADLINE_SETTINGS_MS, DEADLINE_CMD_MS,    DEADLINE_VOLUME_MS};
     const struct service *s = &w->db.s[k];
     for (int i = 0; i < s->n_ops; i++) {
         const struct op *o = &s->ops[i];
@@ -413,6 +413,7 @@ void check_slow(struct world *w)
         w->seen[SEEN_BROKE] = 1;
     }
     note_quiet(w);
+    disks_check(w);
     check_hours(w);
     check_leaks(w);
     for (int k = 0; k < w->db.n; k++) {

@@ -234,6 +234,10 @@ static void do_wrongly(struct world *w, int svc, const struct cloud_task *t, con
 
 void cloud_do(struct world *w, int svc, const struct cloud_task *t)
 {
+    if (t->volume) {
+        disk_do(w, svc, t);
+        return;
+    }
     struct node *n = svc < 0 ? app_node(&w->db.app, t->node) : service_node(&w->db.s[svc], t->node);
     struct cloud_outcome o = {.step = t->step};
     struct vm *v = NULL;

@@ -67,6 +67,7 @@ void dir_begin(struct world *w, int svc, struct truth *t, struct effects *x)
     t->recovery = w->recovery;
     t->token = make_token;
     t->token_arg = w;
+    t->volume_room_mb = t->volume_max_mb = INT64_MAX;
 }
 
 static void add_row(struct world *w, const struct effect *e)
@@ -115,6 +116,13 @@ void dir_commit(struct world *w, int svc, struct truth *t)
             break;
         case EFF_NODE:
             rec_update(w, svc, &e->node);
+            break;
+        case EFF_VOLUME:
+            SAY(w, "volume %lld %s node %lld slot %lld", (long long)e->volume.id,
+                volume_status_to_str(e->volume.status), (long long)e->volume.node, (long long)e->volume.slot);
+            if (e->volume.doomed) {
+                disks_doomed(w, svc, &e->volume);
+            }
             break;
         case EFF_OP:
             take_op(w, &e->op);
@@ -197,6 +205,9 @@ static int do_call(struct world *w, const struct call *c, const struct mgr *m)
         SAY(w, "service %d publish %s rev %lld node %lld state %lld n %lld: %s", c->svc,
             fact_id_to_str(c->fact), (long long)c->rev, (long long)c->value.node, (long long)c->value.state,
             (long long)c->value.ids.n, r < 0 ? err_word(r) : "ok");
+        break;
+    case CALL_RELEASE:
+        r = truth_release(&t, c->volume, NULL);
         break;
     case CALL_FINISH:
         r = truth_finish(&t, c->op, c->outcome, c->why, NULL);

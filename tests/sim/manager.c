@@ -198,6 +198,10 @@ static void do_action(struct world *w, struct mgr *m, int k, const struct action
         c.rev = a->rev;
         c.value = a->value;
         break;
+    case ACT_RELEASE:
+        c.kind = CALL_RELEASE;
+        c.volume = a->volume;
+        break;
     case ACT_FINISH:
         c.kind = CALL_FINISH;
         c.op = a->op;

@@ -6,8 +6,8 @@
 
 #include "script.h"
 
-static const struct scenario *const themes[] = {scen_entries, scen_order, scen_data, scen_manager,
-                                                scen_director};
+static const struct scenario *const themes[] = {scen_entries, scen_order,    scen_data,
+                                                scen_manager, scen_director, scen_volumes};
 
 /* ---- one run ---- */
 

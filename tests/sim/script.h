@@ -31,7 +31,8 @@ struct scenario {
 #define BUG(sym) (BUG_##sym + 1)
 
 /* By theme, each ends with a row without a name. */
-extern const struct scenario scen_entries[], scen_order[], scen_data[], scen_manager[], scen_director[];
+extern const struct scenario scen_entries[], scen_order[], scen_data[], scen_manager[], scen_director[],
+    scen_volumes[];
 
 /* ---- scenarios.c: the runner ---- */
 void scenarios_list(void);

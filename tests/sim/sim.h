@@ -75,6 +75,15 @@ struct vm {
     int manager; /* machine of the manager it dials; 0 = does not know */
 };
 
+/* ---- disks ---- */
+#define DISKS_MAX 512
+struct disk {
+    bool exists, doomed, looked;
+    int svc, vm; /* vm: it is attached to that machine; 0 = none */
+    int64_t volume, born_ms, position;
+    char token[TOKEN_MAX];
+};
+
 /* ---- managers ---- */
 struct mservice {
     struct have have;
@@ -103,11 +112,19 @@ struct view_msg {
     int n;
     struct service s[SVC_MAX];
 };
-enum call_kind { CALL_VIEW, CALL_REGISTER, CALL_CREATE, CALL_DESTROY, CALL_PUBLISH, CALL_FINISH };
+enum call_kind {
+    CALL_VIEW,
+    CALL_REGISTER,
+    CALL_CREATE,
+    CALL_DESTROY,
+    CALL_PUBLISH,
+    CALL_FINISH,
+    CALL_RELEASE
+};
 struct call {
     enum call_kind kind;
     int svc;
-    int64_t epoch, nonce, sent_ms, nodes_rev, gen, node, rev, op;
+    int64_t epoch, nonce, sent_ms, nodes_rev, gen, node, rev, op, volume;
     int counts[ROLES_MAX];
     bool converged[SVC_MAX];
     enum fact_id fact;
@@ -207,7 +224,9 @@ struct world {
 
     struct vm *vm[VMS_MAX]; /* from 1 */
     int n_vms;
-    struct mgr *mgr[VMS_MAX]; /* by machine */
+    struct disk disks[DISKS_MAX]; /* from 1 */
+    int n_disks, disk_doubts;     /* so many of the next disks are made with an unknown outcome */
+    struct mgr *mgr[VMS_MAX];     /* by machine */
     struct {
         int a, b;
         int64_t until;
@@ -304,6 +323,16 @@ void cloud_do(struct world *w, int svc, const struct cloud_task *t);
 void cloud_kill(struct world *w, int vm);
 struct vm *cloud_make(struct world *w, const char *token, int64_t node, int svc);
 
+/* ---- disks.c ---- */
+void disk_do(struct world *w, int svc, const struct cloud_task *t);
+struct disk *disk_of(struct world *w, int64_t volume);
+bool disks_there(struct world *w, const struct vm *v, const struct doc *d); /* attached to that machine */
+void disks_applied(struct world *w, struct vm *v, const struct doc *old, const struct doc *d);
+void disk_keep(struct world *w, const struct vm *v); /* the machine's position is on its disk */
+void disks_check_start(struct world *w, const struct vm *v, bool first);
+void disks_doomed(struct world *w, int svc, const struct volume *v);
+void disks_check(struct world *w);
+
 /* ---- agent.c ---- */
 struct agent_answer {
     int64_t epoch, echo, seq;
@@ -384,7 +413,7 @@ void check_publish(struct world *w, int svc, enum fact_id fact, const struct fac
 bool role_works(const struct world *w, const struct vm *v, int role, int64_t version);
 
 /* ---- types.c ---- */
-extern const struct service_type type_quorum, type_drain, type_script;
+extern const struct service_type type_quorum, type_drain, type_script, type_vault;
 const struct service_type *sim_type(const char *name);
 int type_entry(const struct service_type *t);
 int type_with(const struct service_type *t, unsigned flag); /* first role with the flag, -1 */

@@ -35,6 +35,16 @@ static const struct role_def drain_roles[] = {
 const struct service_type type_drain = {
     .name = "drain", .title = "Drain", .roles = drain_roles, .n_roles = 2, .host = 0, .default_role = 1};
 
+/* As quorum, with the data of each member on a volume of its own. */
+static const struct role_def vault_roles[] = {
+    {.name = "member", .title = "member", .flags = ROLE_PURPOSE | ROLE_TARGET | ROLE_STATEFUL | ROLE_BOOT, .min = 1,
+     .start = 1, .max = 8, .with = -1, .port = 3306, .volume = {.name = "member", .megabytes = 1024}},
+    {.name = "balancer", .title = "balancer", .flags = ROLE_PURPOSE | ROLE_PACKABLE | ROLE_ENTRY, .max = 4, .with = -1,
+     .port = 3307},
+};
+const struct service_type type_vault = {
+    .name = "vault", .title = "Vault", .roles = vault_roles, .n_roles = 2, .host = 0, .default_role = 0};
+
 /* Nodes that run scripts, each at most once. */
 static const struct role_def script_roles[] = {
     {.name = "master", .title = "master", .flags = ROLE_PURPOSE | ROLE_UNIQUE, .min = 1, .start = 1, .max = 1,
@@ -42,14 +52,14 @@ static const struct role_def script_roles[] = {
     {.name = "node", .title = "node", .flags = ROLE_PURPOSE, .max = 6, .with = -1},
 };
 const struct service_type type_script = {.name = "script", .title = "Script", .roles = script_roles, .n_roles = 2,
-                                         .host = 0, .default_role = 1, .code = true, .scripts = true,
+                                         .host = 0, .default_role = 1, .code = true, .volumes = true, .scripts = true,
                                          .commands = script_commands, .n_commands = SCRIPT_COMMANDS};
 // clang-format on
 
 const struct service_type *sim_type(const char *name)
 {
-    static const struct service_type *const all[] = {&service_php, &service_java, &service_mysql,
-                                                     &type_quorum, &type_drain,   &type_script};
+    static const struct service_type *const all[] = {
+        &service_php, &service_java, &service_mysql, &type_quorum, &type_drain, &type_script, &type_vault};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (str_eq(all[i]->name, name)) {
             return all[i];

@@ -185,6 +185,10 @@ static const struct {
     {"key.list",
      "{\"keys\":[{\"id\":1,\"type\":\"ssh-ed25519\",\"key\":\"AAAAC3NzaC1lZDI1NTE5AAAAIKeyOfAnn\","
      "\"comment\":\"ann@laptop\",\"created\":1789999000000}]}"},
+    {"volume.list",
+     "{\"volumes\":[{\"id\":40,\"app\":2,\"service\":3,\"app_name\":\"shop\",\"service_name\":\"shop\","
+     "\"name\":\"MyDisk\",\"megabytes\":50,\"state\":\"ATTACHED\",\"node\":5,\"path\":\"/media/MyDisk\","
+     "\"role\":null,\"cloud\":\"local\",\"cloud_id\":\"v-1\",\"created\":1789999000000,\"error\":null}]}"},
     {"key.add", "{\"added\":1}"},
     {"git.show", "{\"service\":3,\"url\":\"ssh://git@127.0.0.1:2222/shop/shop\",\"deploy\":true,\"keys\":1}"},
     {"git.set", "{\"service\":3,\"url\":\"ssh://git@127.0.0.1:2222/shop/shop\",\"deploy\":false,\"keys\":1}"},

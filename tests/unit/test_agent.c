@@ -324,7 +324,8 @@ static void test_rotation(void **state)
     assert_non_null(mkdtemp(root));
     a.log_dir = root;
     _cleanup_free_ char *path = str_printf("%s/proxy.log", root), *old = str_printf("%s/proxy.log.1", root);
-    const struct engine_place place = {root, root, root, root};
+    const struct engine_place place = {
+        .run_root = root, .log_dir = root, .data_root = root, .code_root = root};
     a.engines[0].engine = engine_new(&place, "proxy", &driver, 1, NULL, NULL, &e);
     assert_non_null(a.engines[0].engine);
     a.n_engines = 1;

@@ -88,10 +88,25 @@ static void test_links(void **state)
     assert_int_equal(link_check_name("DB_2", NULL), 0);
 }
 
+/* Values of settings are text; what is not set is the type's. */
+static void test_volume_size(void **state)
+{
+    (void)state;
+    const struct service_type *t = service_type_find("mysql");
+    _cleanup_json_ json_t *none = json_object();
+    _cleanup_json_ json_t *given = json_pack("{s:s}", "volume_size", "512");
+    assert_non_null(t);
+    assert_true(service_type_has_volumes(t));
+    assert_false(service_type_has_volumes(service_type_find("php")));
+    assert_int_equal(service_type_volume_mb(t, service_type_role(t, "mysql"), none), 1024);
+    assert_int_equal(service_type_volume_mb(t, service_type_role(t, "mysql"), given), 512);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_links),
+        cmocka_unit_test(test_volume_size),
         cmocka_unit_test(test_php_execution_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,35 @@ static void fill_service(struct store *s, struct service *v)
     (void)str_copy(v->nodes[0].token, sizeof(v->nodes[0].token), "tok-600");
     (void)str_copy(v->nodes[0].cloud, sizeof(v->nodes[0].cloud), "sim");
     (void)str_copy(v->nodes[0].address, sizeof(v->nodes[0].address), "198.18.0.9");
+    v->nodes[0].slot = 2;
+    v->ops[1].volume = 700;
+    v->n_volumes = 2;
+    v->volumes[0] = (struct volume){.id = 700,
+                                    .name = "MyDisk",
+                                    .megabytes = 50,
+                                    .role = -1,
+                                    .status = VOLUME_UNSURE,
+                                    .doomed = true,
+                                    .token = "tok-700",
+                                    .cloud = "sim",
+                                    .created_ms = 1,
+                                    .asked_ms = 2,
+                                    .retry_ms = 3,
+                                    .tries = 4,
+                                    .finds = 5,
+                                    .why = "no answer"};
+    v->volumes[1] = (struct volume){.id = 701,
+                                    .name = "engine",
+                                    .megabytes = 1024,
+                                    .data = true,
+                                    .used = true,
+                                    .role = 1,
+                                    .slot = 2,
+                                    .node = 600,
+                                    .status = VOLUME_ATTACHED,
+                                    .token = "tok-701",
+                                    .cloud_id = "v-1",
+                                    .cloud = "sim"};
     v->facts[FACT_ENTRIES].rev = 2;
     set_add(&v->facts[FACT_ENTRIES].v.ids, 600);
 }
@@ -209,6 +238,16 @@ static void test_round_trip(void **state)
     assert_memory_equal(&l->service.service.nodes[0], &after->nodes[0], sizeof(after->nodes[0]));
     assert_memory_equal(l->service.service.facts, after->facts, sizeof(after->facts));
     assert_memory_equal(&l->service.service, after, sizeof(*after));
+    struct volume_row volume = {0};
+    assert_int_equal(store_volume_by_token(f->s, "tok-701", &volume, NULL), 0);
+    assert_int_equal(volume.volume.id, 701);
+    assert_int_equal(volume.service, v.service.id);
+    assert_int_equal(store_volume_by_token(f->s, "tok-702", &volume, NULL), ERR_NOT_FOUND);
+    int64_t mb = 0;
+    assert_int_equal(store_begin(f->s, NULL), 0);
+    assert_int_equal(store_volumes_mb(f->s, a.app.owner, &mb, NULL), 0);
+    assert_int_equal(mb, 1074);
+    store_abort(f->s);
     struct op_row o = {0};
     assert_int_equal(store_op(f->s, 500, &o, NULL), 0);
     assert_string_equal(o.actor, "ada");
