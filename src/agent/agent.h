@@ -23,10 +23,16 @@ struct agent_engine {
 };
 
 struct script;
+#define SCRIPTS_LEFT_MAX 32
+/* A script that has ended; some of its session may be alive. */
+struct script_left {
+    pid_t session;
+    bool init;
+};
 
 struct agent {
     /* where things are */
-    char *state_dir, *data_root, *code_root, *log_dir, *run_root, *volumes_root, *media_root;
+    char *state_dir, *data_root, *code_root, *log_dir, *run_root, *volumes_root, *media_root, *cache_dir;
     /* who we are: user data and certificate */
     json_t *user_data; /* owned; the texts below are borrowed from it */
     const char *installation, *kind, *ca, *director_name, *director_address, *token;
@@ -58,7 +64,10 @@ struct agent {
     int n_probes;
     struct probe_result probes[AGENT_PROBES_MAX];
     struct journal *journal;
-    struct script *scripts;                               /* under way (commands.c) */
+    struct script *scripts; /* under way (commands.c) */
+    bool left_asked;        /* what scripts left behind has been asked to end (thread of an interrupt) */
+    int n_left;
+    struct script_left left[SCRIPTS_LEFT_MAX];
     uint64_t told, changes;                               /* the tell thread reports when changes is ahead */
     char firewall_why[WHY_MAX];                           /* why the firewall could not be set; "" = it is */
     char manager_name[300], manager_address[ADDRESS_MAX]; /* "" = unknown */

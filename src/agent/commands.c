@@ -3,46 +3,59 @@
  * thread a running command; the journal says RUNNING before it starts and STOPPED when it is over.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "agent/agent.h"
+#include "agent/script.h"
 #include "agent/threads.h"
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/proc.h"
 
-#define SCRIPT_USER "www-data"
+#define KILLED (128 + SIGKILL)
 
 static const struct log_ctx here = {.logger = "agent.commands"};
+
+enum rule { BESIDE, ALONE, EXCLUSIVE, INTERRUPTS };
 
 /* A command under way; in the agent's list until it is over. */
 struct script {
     struct agent *agent;
     struct script *next;
     char id[48], kind[16], parameters[PARAMETERS_MAX];
-    bool alone;
-    pid_t pid; /* 0: a driver runs it */
+    enum rule rule;
+    json_t *document;             /* that asked for it */
+    pid_t pid;                    /* of the script while it runs; 0: not yet, or a driver runs it */
+    struct script_process output; /* of a script that has ended */
     int interrupts;
     struct role_engine engine; /* the driver's copy */
-    int stop_fd;               /* the driver is to end it */
+    int stop_fd;               /* the driver is to end it; -1: it is a script */
 };
 
-static bool runs(const struct agent *a, bool alone)
+static bool runs(const struct agent *a, int rule)
 {
     for (const struct script *s = a->scripts; s; s = s->next) {
-        if (!alone || s->alone) {
+        if (rule < 0 || (int)s->rule == rule) {
             return true;
         }
     }
     return false;
 }
 
-static void forget(struct agent *a, struct script *s)
+static void script_free(struct script *s)
 {
+    engine_copy_done(&s->engine);
+    closep(&s->stop_fd);
+    json_decref(s->document);
+    free(s);
+}
+
+/* Out of the list: what had to wait may start. */
+static void leave(struct script *s)
+{
+    struct agent *a = s->agent;
     pthread_mutex_lock(&a->lock);
     for (struct script **p = &a->scripts; *p; p = &(*p)->next) {
         if (*p == s) {
@@ -51,18 +64,28 @@ static void forget(struct agent *a, struct script *s)
         }
     }
     pthread_cond_broadcast(&a->change);
+    _cleanup_json_ json_t *document = a->stopping ? NULL : json_incref(a->applied);
     pthread_mutex_unlock(&a->lock);
-    engine_copy_done(&s->engine);
-    closep(&s->stop_fd);
-    free(s);
+    agent_changed(a);
+    if (document) {
+        commands_start(a, document);
+    }
 }
 
-static int wait_for_process(const struct script *s)
+/* ---- drivers ---- */
+
+static int take_engine(struct script *s, const char *driver, struct err *e)
 {
-    int status = 0;
-    while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR) {
+    struct agent *a = s->agent;
+    for (int i = 0; i < a->n_engines; i++) {
+        const struct role_driver *d = engine_driver(a->engines[i].engine);
+        if (str_eq(d->name, driver) && d->run_command) {
+            engine_copy(a->engines[i].engine, &s->engine);
+            s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+            return s->stop_fd < 0 ? err_errno(e, errno, "eventfd") : 0;
+        }
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + (WTERMSIG(status) & 127);
+    return err_set(e, ERR_NOT_FOUND, "there is no %s here that could %s", driver, s->kind);
 }
 
 static int run_in_driver(const struct script *s, char **ret_text)
@@ -80,160 +103,198 @@ static int run_in_driver(const struct script *s, char **ret_text)
     return r < 0 ? 1 : 0;
 }
 
-/* The end of a command; then what had to wait for it may start. */
+/* ---- scripts ---- */
+
+/* With the lock. */
+static void end_early(struct script *s, int signal)
+{
+    if (s->stop_fd >= 0) {
+        (void)eventfd_write(s->stop_fd, 1);
+    } else if (s->pid > 0) {
+        (void)kill(-s->pid, signal);
+    }
+}
+
+/* All but `but`; those that have been asked before are killed. */
+static void end_others(struct agent *a, const struct script *but, bool kill_all)
+{
+    pthread_mutex_lock(&a->lock);
+    for (struct script *s = a->scripts; s; s = s->next) {
+        if (s != but) {
+            end_early(s, s->interrupts++ > 0 || kill_all ? SIGKILL : SIGTERM);
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+static bool others_run(struct agent *a, const struct script *but)
+{
+    pthread_mutex_lock(&a->lock);
+    bool run = false;
+    for (const struct script *s = a->scripts; s; s = s->next) {
+        run = run || s != but;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return run;
+}
+
+/* A version begins: nothing of the one before stays. False when the agent ends meanwhile. */
+static bool end_former(struct script *s)
+{
+    struct agent *a = s->agent;
+    bool goes_on = true;
+    end_others(a, s, false);
+    while ((goes_on = script_end_left(a)) &&
+           others_run(a, s)) { /* the running ones too: they bear the same mark */
+        struct pollfd end = {.fd = a->stop_fd, .events = POLLIN};
+        (void)poll(&end, 1, 50);
+    }
+    return goes_on;
+}
+
+/* An exit code. */
+static int run_script(struct script *s, char **ret_text)
+{
+    struct agent *a = s->agent;
+    _cleanup_err_ struct err e = {0};
+    struct script_process p = {.pid = 0};
+    if (s->rule == ALONE && !end_former(s)) {
+        return -1;
+    }
+    int r = s->id[0] ? script_start(a, s->document, s->id, s->kind, s->parameters, &p, &e)
+                     : script_set_version(a, json_int(s->document, "service", 0),
+                                          json_int(json_object_get(s->document, "team"), "version", 0), &e);
+    if (r < 0 || p.pid == 0) {
+        *ret_text = r < 0 ? xstrdup(e.message) : NULL;
+        return r < 0 ? 127 : 0; /* a script that is not there has nothing to do */
+    }
+    pthread_mutex_lock(&a->lock);
+    s->pid = p.pid;
+    if (s->interrupts > 0 || a->stopping) {
+        end_early(s, SIGKILL);
+    }
+    pthread_mutex_unlock(&a->lock);
+    int rc = script_wait(&p);
+    pthread_mutex_lock(&a->lock);
+    s->pid = 0;
+    pthread_mutex_unlock(&a->lock);
+    script_note_ended(a, s->kind, p.pid);
+    s->output = p;
+    return rc;
+}
+
+/* K4: all that is still alive is asked to end; who has been asked before and is still there is killed. */
+static void end_left(struct agent *a, const struct script *but)
+{
+    end_others(a, but, false);
+    (void)script_signal_left(a, a->left_asked ? SIGKILL : SIGTERM, false);
+    a->left_asked = true;
+}
+
+/* A command from its begin to its end; then what had to wait for it may start. */
 static void *script_thread(void *arg)
 {
     struct script *s = arg;
     struct agent *a = s->agent;
     _cleanup_err_ struct err e = {0};
     _cleanup_free_ char *text = NULL;
-    int rc = s->pid ? wait_for_process(s) : run_in_driver(s, &text);
-    if (journal_end(a->journal, s->id, rc, text, &e) < 0) {
+    int rc = s->stop_fd >= 0 ? run_in_driver(s, &text) : run_script(s, &text);
+    if (s->rule == INTERRUPTS && rc != KILLED) {
+        end_left(a, s);
+    }
+    if (s->id[0] && journal_end(a->journal, s->id, rc, text, &e) < 0) {
         log_warn(&here, "%s: %s", s->id, e.message);
     }
-    log_info(&here, "%s ended, code %d%s%s", s->id, rc, text && text[0] ? ": " : "", text ? text : "");
-    forget(a, s);
-    pthread_mutex_lock(&a->lock);
-    _cleanup_json_ json_t *document = a->stopping ? NULL : json_incref(a->applied);
-    pthread_mutex_unlock(&a->lock);
-    agent_changed(a);
-    if (document) {
-        commands_start(a, document);
+    log_info(&here, "%s ended, code %d%s%s", s->id[0] ? s->id : "change of version", rc,
+             text && text[0] ? ": " : "", text ? text : "");
+    leave(s);
+    if (s->output.pid > 0) {
+        script_finish(&s->output);
     }
+    script_free(s);
     return NULL;
 }
 
-/* KIND.sh of the newest version of the document. Caller frees. */
-static char *script_path(const struct agent *a, const json_t *document, const char *kind)
-{
-    int64_t newest = 0;
-    size_t i;
-    json_t *v;
-    json_array_foreach(json_object_get(document, "artifacts"), i, v)
-    {
-        int64_t version = json_int(v, "version", 0);
-        newest = version > newest ? version : newest;
-    }
-    return str_printf("%s/%lld/%lld/%s.sh", a->code_root, (long long)json_int(document, "service", 0),
-                      (long long)newest, kind);
-}
+/* ---- what to start ---- */
 
-static int start_process(struct agent *a, const json_t *document, struct script *s, struct err *e)
+static enum rule rule_of(const json_t *command)
 {
-    _cleanup_free_ char *path = script_path(a, document, s->kind);
-    _cleanup_free_ char *log = str_printf("%s/script-%s.log", a->log_dir, s->kind);
-    _cleanup_free_ char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-    _cleanup_free_ char *env_args = str_printf("CONPAAS_PARAMETERS=%s", s->parameters);
-    _cleanup_free_ char *env_id = str_printf("CONPAAS_COMMAND=%s", s->id);
-    _cleanup_close_ int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-    bool x = access(path, X_OK) == 0;
-    /* Archives made elsewhere than on Unix have no execute bits. */
-    const char *const argv[] = {x ? path : "/bin/sh", x ? NULL : path, NULL};
-    const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                               "LANG=C.UTF-8", env_args, env_id, NULL};
-    struct passwd pw, *user = NULL;
-    char room[4096];
-    if (out < 0) {
-        return err_errno(e, errno, "%s", log);
-    }
-    if (getpwnam_r(SCRIPT_USER, &pw, room, sizeof(room), &user) != 0 || !user) {
-        return err_set(e, ERR_NOT_FOUND, "there is no user " SCRIPT_USER);
-    }
-    const struct proc_spec spec = {.argv = argv,
-                                   .env = env,
-                                   .dir = dir,
-                                   .uid = geteuid() == 0 ? pw.pw_uid : 0,
-                                   .gid = geteuid() == 0 ? pw.pw_gid : 0,
-                                   .in = -1,
-                                   .out = out,
-                                   .err = out,
-                                   .new_group = true};
-    return proc_start(&spec, &s->pid, e);
-}
-
-static int take_engine(struct agent *a, const char *driver, struct script *s, struct err *e)
-{
-    for (int i = 0; i < a->n_engines; i++) {
-        const struct role_driver *d = engine_driver(a->engines[i].engine);
-        if (str_eq(d->name, driver) && d->run_command) {
-            engine_copy(a->engines[i].engine, &s->engine);
-            s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            return s->stop_fd < 0 ? err_errno(e, errno, "eventfd") : 0;
+    static const char *const words[] = {
+        [BESIDE] = "beside", [ALONE] = "alone", [EXCLUSIVE] = "exclusive", [INTERRUPTS] = "interrupts"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_eq(json_str(command, "rule", ""), words[i])) {
+            return (enum rule)i;
         }
     }
-    return err_set(e, ERR_NOT_FOUND, "there is no %s here that could %s", driver, s->kind);
+    return BESIDE;
 }
 
-static struct script *script_new(struct agent *a, const json_t *command)
+static struct script *script_new(struct agent *a, const json_t *document, const json_t *command)
 {
     struct script *s = xcalloc(1, sizeof(*s));
     s->agent = a;
     s->stop_fd = -1;
-    s->alone = str_eq(json_str(command, "rule", ""), "alone");
+    s->rule = rule_of(command);
+    s->document = json_incref((json_t *)document);
     (void)str_copy(s->id, sizeof(s->id), json_str(command, "id", ""));
     (void)str_copy(s->kind, sizeof(s->kind), json_str(command, "kind", ""));
     (void)str_copy(s->parameters, sizeof(s->parameters), json_str(command, "parameters", ""));
     return s;
 }
 
-/* With the lock: the journal says RUNNING, then the process starts, then its thread. */
-static void start_script(struct agent *a, const json_t *document, const json_t *command)
+/* With the lock. */
+static int start_thread(struct script *s, struct err *e)
+{
+    struct agent *a = s->agent;
+    pthread_t t;
+    s->next = a->scripts;
+    a->scripts = s;
+    int r = threads_start(&t, script_thread, s, e);
+    if (r < 0) {
+        a->scripts = s->next;
+        return r;
+    }
+    pthread_detach(t);
+    return 0;
+}
+
+/* With the lock: the journal says RUNNING, then its thread starts. */
+static void start_command(struct agent *a, const json_t *document, const json_t *command)
 {
     _cleanup_err_ struct err e = {0};
-    struct script *s = script_new(a, command);
+    struct script *s = script_new(a, document, command);
     const char *driver = json_str(command, "driver", NULL);
-    bool begun = false;
-    pthread_t t;
     int r = journal_begin(a->journal, s->id, s->kind, CMD_RUNNING, &e);
-    begun = r == 0;
+    bool begun = r == 0;
+    a->left_asked = a->left_asked && s->rule == INTERRUPTS;
     if (r == 0 && json_flag(command, "again", false)) {
         r = journal_allow_again(a->journal, s->id, &e);
     }
+    r = r == 0 && driver ? take_engine(s, driver, &e) : r;
+    r = r == 0 ? start_thread(s, &e) : r;
     if (r == 0) {
-        r = driver ? take_engine(a, driver, s, &e) : start_process(a, document, s, &e);
-    }
-    if (r == 0) {
-        s->next = a->scripts;
-        a->scripts = s;
-        r = threads_start(&t, script_thread, s, &e);
-        if (r == 0) {
-            pthread_detach(t);
-            return;
-        }
-        a->scripts = s->next;
-        if (s->pid) {
-            (void)kill(-s->pid, SIGKILL);
-            (void)waitpid(s->pid, NULL, 0);
-        }
+        return;
     }
     if (begun) {
         (void)!journal_end(a->journal, s->id, 127, e.message, NULL);
     }
     log_warn(&here, "%s: %s", s->id, e.message);
-    engine_copy_done(&s->engine);
-    closep(&s->stop_fd);
-    free(s);
+    script_free(s);
 }
 
-static void end_early(struct script *s, int signal)
+/* K4: while interrupt.sh runs, another one kills everything at once. With the lock; it is given up for a moment. */
+static void kill_everything(struct agent *a, const char *id, const char *kind)
 {
-    if (s->pid) {
-        (void)kill(-s->pid, signal);
-    } else {
-        (void)eventfd_write(s->stop_fd, 1);
-    }
-}
-
-/* K4: the first asks the process groups to end, a second one kills them. */
-static void interrupt(struct agent *a, const char *id, const char *kind)
-{
-    _cleanup_err_ struct err e = {0};
-    if (journal_begin(a->journal, id, kind, CMD_RUNNING, &e) < 0) {
+    if (journal_begin(a->journal, id, kind, CMD_RUNNING, NULL) < 0) {
         return;
     }
     for (struct script *s = a->scripts; s; s = s->next) {
-        end_early(s, s->interrupts++ == 0 ? SIGTERM : SIGKILL);
+        s->interrupts++;
+        end_early(s, SIGKILL);
     }
+    pthread_mutex_unlock(&a->lock);
+    (void)script_signal_left(a, SIGKILL, false);
+    pthread_mutex_lock(&a->lock);
     (void)!journal_end(a->journal, id, 0, NULL, NULL);
 }
 
@@ -247,17 +308,38 @@ static bool kind_is_good(const char *kind)
 static void consider(struct agent *a, const json_t *document, const json_t *command)
 {
     const char *id = json_str(command, "id", ""), *kind = json_str(command, "kind", "");
-    const char *rule = json_str(command, "rule", "");
+    enum rule rule = rule_of(command);
     int rc;
-    if (!id[0] || !kind_is_good(kind) || journal_state(a->journal, id, &rc) != CMD_NONE) {
+    if (!id[0] || !kind_is_good(kind) || a->stopping || journal_state(a->journal, id, &rc) != CMD_NONE) {
         return;
     }
-    if (str_eq(rule, "interrupts")) {
-        interrupt(a, id, kind);
-    } else if (str_eq(rule, "exclusive") && runs(a, false) && !runs(a, true)) {
+    if (rule == INTERRUPTS && runs(a, INTERRUPTS)) {
+        kill_everything(a, id, kind);
+    } else if (rule == EXCLUSIVE && runs(a, -1) && !runs(a, ALONE)) {
         (void)!journal_begin(a->journal, id, kind, CMD_REFUSED, NULL);
-    } else if (!runs(a, true) && !(str_eq(rule, "alone") && runs(a, false))) {
-        start_script(a, document, command); /* else: later, when what runs is over (K3) */
+    } else if (rule == INTERRUPTS || !runs(a, ALONE)) {
+        start_command(a, document, command); /* else: later, when what is alone is over (K3) */
+    }
+}
+
+/* A version that was installed here before is current again: its init runs never twice, but what the other one left
+ * goes all the same. With the lock. */
+static void switch_version(struct agent *a, const json_t *document)
+{
+    const json_t *team = json_object_get(document, "team");
+    int64_t version = json_int(team, "version", 0), now = script_version(a);
+    _cleanup_free_ char *init = str_printf("init:%lld", (long long)version);
+    _cleanup_err_ struct err e = {0};
+    int rc;
+    if (!team || version == 0 || now == 0 || now == version || runs(a, ALONE) || a->stopping ||
+        journal_state(a->journal, init, &rc) == CMD_NONE) {
+        return;
+    }
+    _cleanup_json_ json_t *command = json_pack("{s:s, s:s}", "kind", "switch", "rule", "alone");
+    struct script *s = script_new(a, document, command);
+    if (start_thread(s, &e) < 0) {
+        log_warn(&here, "%s", e.message);
+        script_free(s);
     }
 }
 
@@ -265,7 +347,7 @@ static void consider(struct agent *a, const json_t *document, const json_t *comm
 static void end_cancelled(struct agent *a, const json_t *commands)
 {
     for (struct script *s = a->scripts; s; s = s->next) {
-        bool listed = s->pid != 0;
+        bool listed = s->stop_fd < 0;
         for (size_t i = 0; i < json_array_size(commands) && !listed; i++) {
             listed = str_eq(json_str(json_array_get(commands, i), "id", ""), s->id);
         }
@@ -282,6 +364,7 @@ void commands_start(struct agent *a, const json_t *document)
     json_t *command;
     pthread_mutex_lock(&a->lock);
     end_cancelled(a, commands);
+    switch_version(a, document);
     json_array_foreach(commands, i, command)
     {
         consider(a, document, command);
@@ -296,6 +379,7 @@ void commands_stop(struct agent *a)
 {
     pthread_mutex_lock(&a->lock);
     for (struct script *s = a->scripts; s; s = s->next) {
+        s->interrupts++;
         end_early(s, SIGKILL);
     }
     while (a->scripts) {

@@ -70,6 +70,7 @@ void engine_copy(struct engine *g, struct role_engine *ret)
     pthread_mutex_lock(&g->lock);
     *ret = g->r;
     ret->section = g->r.section ? json_deep_copy(g->r.section) : NULL;
+    ret->env = g->r.env ? json_deep_copy(g->r.env) : NULL;
     ret->state = NULL;
     pthread_mutex_unlock(&g->lock);
 }
@@ -77,7 +78,9 @@ void engine_copy(struct engine *g, struct role_engine *ret)
 void engine_copy_done(struct role_engine *r)
 {
     json_decref(r->section);
+    json_decref((json_t *)r->env);
     r->section = NULL;
+    r->env = NULL;
 }
 
 const json_t *engine_section(const struct engine *g)

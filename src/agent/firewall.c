@@ -9,15 +9,10 @@
 
 #define MANAGER_PORT 9997
 
-static int add_rule(struct buf *b, int64_t port, const json_t *from, struct err *e)
+static int add_addresses(struct buf *b, const json_t *from, struct err *e)
 {
     size_t i;
     json_t *v;
-    if (json_array_size(from) == 0) {
-        buf_addf(b, "    tcp dport %lld drop\n", (long long)port);
-        return 0;
-    }
-    buf_addf(b, "    tcp dport %lld ip saddr {", (long long)port);
     json_array_foreach(from, i, v)
     {
         struct in_addr address;
@@ -28,6 +23,35 @@ static int add_rule(struct buf *b, int64_t port, const json_t *from, struct err 
     }
     buf_adds(b, " } accept\n");
     return 0;
+}
+
+static int add_rule(struct buf *b, int64_t port, const json_t *from, struct err *e)
+{
+    if (json_array_size(from) == 0) {
+        buf_addf(b, "    tcp dport %lld drop\n", (long long)port);
+        return 0;
+    }
+    buf_addf(b, "    tcp dport %lld ip saddr {", (long long)port);
+    return add_addresses(b, from, e);
+}
+
+/* All that comes from there. */
+static int add_sources(struct buf *b, const json_t *from, struct err *e)
+{
+    if (json_array_size(from) == 0) {
+        return 0;
+    }
+    buf_adds(b, "    ip saddr {");
+    return add_addresses(b, from, e);
+}
+
+static void add_open(struct buf *b, int64_t first, int64_t last)
+{
+    if (first == last) {
+        buf_addf(b, "    tcp dport %lld accept\n", (long long)first);
+    } else {
+        buf_addf(b, "    tcp dport %lld-%lld accept\n", (long long)first, (long long)last);
+    }
 }
 
 int firewall_rules(const json_t *allow, struct buf *b, struct err *e)
@@ -41,13 +65,20 @@ int firewall_rules(const json_t *allow, struct buf *b, struct err *e)
     buf_addf(b, "    tcp dport %d accept\n", MANAGER_PORT);
     json_array_foreach(allow, i, v)
     {
-        int64_t port = json_int(v, "port", 0);
+        int64_t port = json_int(v, "port", 0), last = json_int(v, "last", port);
         const json_t *from = json_object_get(v, "from");
-        if (port < 1 || port > 65535) {
+        if (!json_object_get(v, "port") && json_is_array(from)) { /* all ports */
+            int r = add_sources(b, from, e);
+            if (r < 0) {
+                return r;
+            }
+            continue;
+        }
+        if (port < 1 || port > 65535 || last < port || last > 65535) {
             return err_set(e, ERR_INVALID, "a port of the document is none");
         }
         if (!json_is_array(from)) {
-            buf_addf(b, "    tcp dport %lld accept\n", (long long)port); /* open to all: an entry */
+            add_open(b, port, last); /* to all: an entry, or what the user opened */
             continue;
         }
         int r = add_rule(b, port, from, e);

@@ -124,13 +124,24 @@ enum cmd_state journal_state(struct journal *j, const char *id, int *ret_rc)
     return state;
 }
 
-/* The oldest entry that has ended; of a script that installs a version only if there is nothing else: the document
- * asks for it as long as the version is current. */
+static bool is_last_of_kind(const struct journal *j, int i)
+{
+    for (int k = i + 1; k < j->n; k++) {
+        if (str_eq(j->at[k].kind, j->at[i].kind) && j->at[k].state != CMD_REFUSED) {
+            return false;
+        }
+    }
+    return j->at[i].state != CMD_REFUSED;
+}
+
+/* The oldest entry that has ended. Only if there is nothing else, the last of its kind, which people see; and one of
+ * init, which the document asks for as long as the version is current. */
 static int journal_oldest(const struct journal *j)
 {
-    for (int init = 0; init < 2; init++) {
+    for (int last = 0; last < 2; last++) {
         for (int i = 0; i < j->n; i++) {
-            if (j->at[i].state != CMD_RUNNING && str_starts(j->at[i].id, "init:") == init) {
+            bool keep = str_starts(j->at[i].id, "init:") || is_last_of_kind(j, i);
+            if (j->at[i].state != CMD_RUNNING && (last || !keep)) {
                 return i;
             }
         }
@@ -235,4 +246,20 @@ json_t *journal_report(struct journal *j, const json_t *commands)
     }
     pthread_mutex_unlock(&j->lock);
     return list;
+}
+
+json_t *journal_kinds(struct journal *j)
+{
+    json_t *all = json_object();
+    pthread_mutex_lock(&j->lock);
+    for (int i = 0; i < j->n; i++) {
+        const struct entry *x = &j->at[i];
+        if (x->state != CMD_REFUSED) {
+            json_object_set_new(
+                all, x->kind,
+                json_pack("{s:s, s:s, s:i}", "id", x->id, "state", cmd_state_to_str(x->state), "rc", x->rc));
+        }
+    }
+    pthread_mutex_unlock(&j->lock);
+    return all;
 }

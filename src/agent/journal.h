@@ -27,3 +27,5 @@ int journal_end(struct journal *j, const char *id, int rc, const char *text, str
 /* As in a report, at most CMDS_MAX: [{id, state, rc, text}]: of the document's commands ([{id, ...}] or NULL) those
  * that are known, then the newest. Caller owns. */
 json_t *journal_report(struct journal *j, const json_t *commands);
+/* The last command of each kind that has begun: {KIND: {id, state, rc}}. Caller owns. */
+json_t *journal_kinds(struct journal *j);

@@ -1,11 +1,13 @@
 /*
  * Logs of this node: the end of one, by a name from the allow-list; rotation by size.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/script.h"
 #include "base/fs.h"
 #include "base/log.h"
 
@@ -18,7 +20,8 @@ static const struct log_ctx here = {.logger = "agent.logs"};
 /* "agent.log", or NAME + suffix of a running engine ("web-access.log" of engine web). */
 static bool allowed(struct agent *a, const char *name)
 {
-    if (str_eq(name, "agent.log") || (str_eq(a->kind, "manager") && str_eq(name, "manager.log"))) {
+    if (str_eq(name, "agent.log") || (str_eq(a->kind, "manager") && str_eq(name, "manager.log")) ||
+        (json_is_object(json_object_get(a->applied, "team")) && script_is_log(name))) {
         return true;
     }
     for (int i = 0; i < a->n_engines; i++) {
@@ -66,6 +69,28 @@ struct overdue {
     struct engine *engine; /* told to reopen it; NULL: by copy */
 };
 
+static bool is_overdue(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES;
+}
+
+/* What scripts have said: we write it ourselves. */
+static int find_overdue_scripts(const struct agent *a, struct overdue *ret, int n, int max)
+{
+    DIR *d = opendir(a->log_dir);
+    for (struct dirent *x = d ? readdir(d) : NULL; x && n < max; x = readdir(d)) {
+        _cleanup_free_ char *path = str_printf("%s/%s", a->log_dir, x->d_name);
+        if (script_is_log(x->d_name) && is_overdue(path)) {
+            ret[n++] = (struct overdue){TAKE_PTR(path), NULL};
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+    return n;
+}
+
 static int find_overdue(struct agent *a, struct overdue *ret, int max)
 {
     int n = 0;
@@ -74,13 +99,12 @@ static int find_overdue(struct agent *a, struct overdue *ret, int max)
         const char *const *suffix = engine_driver(g)->logs;
         for (; suffix && *suffix && n < max; suffix++) {
             _cleanup_free_ char *path = str_printf("%s/%s%s", a->log_dir, engine_name(g), *suffix);
-            struct stat st;
-            if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES) {
+            if (is_overdue(path)) {
                 ret[n++] = (struct overdue){TAKE_PTR(path), engine_driver(g)->reopen_signal ? g : NULL};
             }
         }
     }
-    return n;
+    return find_overdue_scripts(a, ret, n, max);
 }
 
 void logs_rotate(struct agent *a)

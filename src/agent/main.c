@@ -21,7 +21,7 @@
 static const struct log_ctx here = {.logger = "agent"};
 
 struct arguments {
-    const char *user_data, *state_dir, *code_root, *run_root, *log_dir, *volumes_root, *media_root;
+    const char *user_data, *state_dir, *code_root, *run_root, *log_dir, *volumes_root, *media_root, *cache_dir;
 };
 
 static int usage(FILE *out)
@@ -29,7 +29,7 @@ static int usage(FILE *out)
     fprintf(
         out,
         "Usage: conpaas-agent [--user-data FILE] [--state-dir DIR] [--code-root DIR] [--run-root DIR] "
-        "[--log-dir DIR] [--volumes-root DIR] [--media-root DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
+        "[--log-dir DIR] [--volumes-root DIR] [--media-root DIR] [--cache-dir DIR]\n\nFirst process of a ConPaaS node. Started by the node's machine.\n");
     return out == stdout ? 0 : 2;
 }
 
@@ -43,6 +43,7 @@ static int read_arguments(int argc, char **argv, struct arguments *x)
         {"log-dir", required_argument, NULL, 'l'},
         {"volumes-root", required_argument, NULL, 'v'},
         {"media-root", required_argument, NULL, 'm'},
+        {"cache-dir", required_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -69,6 +70,9 @@ static int read_arguments(int argc, char **argv, struct arguments *x)
             break;
         case 'l':
             x->log_dir = optarg;
+            break;
+        case 'a':
+            x->cache_dir = optarg;
             break;
         case 'h':
             exit(usage(stdout));
@@ -163,6 +167,7 @@ static int open_agent(struct agent *a, const struct arguments *x, struct err *e)
     a->code_root = xstrdup(x->code_root);
     a->run_root = xstrdup(x->run_root);
     a->log_dir = xstrdup(x->log_dir);
+    a->cache_dir = xstrdup(x->cache_dir);
     a->data_root = str_printf("%s/data", x->state_dir);
     a->volumes_root = xstrdup(x->volumes_root);
     a->media_root = xstrdup(x->media_root);
@@ -226,7 +231,8 @@ int main(int argc, char **argv)
                           "/run/conpaas",
                           "/var/log/conpaas",
                           "/volumes",
-                          "/media"};
+                          "/media",
+                          "/var/cache/cpsagent"};
     static struct agent a;
     _cleanup_err_ struct err e = {0};
     sigset_t set;

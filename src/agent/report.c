@@ -128,6 +128,7 @@ json_t *report_make(struct agent *a)
     json_object_set_new(r, "staged", stage_list(a));
     json_object_set_new(r, "probes", probes(a));
     json_object_set_new(r, "cmds", journal_report(a->journal, json_object_get(a->applied, "cmds")));
+    json_object_set_new(r, "scripts", journal_kinds(a->journal));
     json_object_set_new(r, "metrics", metrics(a));
     pthread_mutex_unlock(&a->lock);
     return r;

@@ -48,6 +48,9 @@
      .kind = PARAM_BOOL, \
      .fallback = "false", \
      .help = "end a running operation of the same kind (it becomes CANCELLED) instead of being refused"}
+#define ARG_PARAMETERS \
+    {.name = "parameters", .in = IN_BODY, .kind = PARAM_TEXT, .max = 511, .letter = 'p', \
+     .help = "arguments of the script, split at blanks"}
 #define ARG_PASSWORD \
     {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 256, \
      .help = "at least 8 bytes"}
@@ -825,6 +828,50 @@ const struct call calls[] = {
              .help = "name of the variable"},
             ARG_EXPECT_GEN, ARG_SUPERSEDE,
         },
+    },
+    /* ---- scripts ---- */
+    {
+        .id = "script.status", .method = "GET", .path = "/v1/services/{service}/scripts", .who = WHO_OWNER,
+        .noun = "script", .verb = "status", .bare = true, .deck = "get_script_status", .class = CLASS_READ,
+        .status = 200, .answer = ANSWER_JSON, .object = "script", .list = "scripts",
+        .summary = "Show how the scripts of a service stand on each of its nodes",
+        .detail = "init.sh installs the program, once on each node for each code version;\n"
+                  "notify.sh is run when nodes came or left, the others by command. What they\n"
+                  "print is in the node's logs: agent.out, agent.err, script-run.log ...",
+        .example = "conpaas script status jobs",
+        .params = {ARG_SERVICE},
+    },
+    {
+        .id = "script.run", .method = "POST", .path = "/v1/services/{service}/scripts/run", .who = WHO_OWNER,
+        .noun = "script", .verb = "run", .deck = "run", .states = UP, .class = CLASS_CHANGE, .on_failure = FAILURE_STAY,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Start the program: run.sh on every node",
+        .detail = "It is done when the script has begun everywhere; `conpaas script status` tells\n"
+                  "how it goes on. Refused while any script of the service runs.",
+        .example = "conpaas script run jobs\nconpaas script run jobs --parameters \"--size 3 fast\"",
+        .params = {ARG_SERVICE, ARG_PARAMETERS, ARG_EXPECT_GEN},
+    },
+    {
+        .id = "script.interrupt", .method = "POST", .path = "/v1/services/{service}/scripts/interrupt",
+        .who = WHO_OWNER,
+        .noun = "script", .verb = "interrupt", .deck = "interrupt", .states = UP, .class = CLASS_OVERRIDE,
+        .on_failure = FAILURE_STAY,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Stop the program: interrupt.sh on every node, what runs then is ended",
+        .detail = "Whatever the scripts have started gets SIGTERM when interrupt.sh is over. Asked\n"
+                  "for once more while interrupt.sh runs, everything is killed at once.",
+        .example = "conpaas script interrupt jobs",
+        .params = {ARG_SERVICE, ARG_PARAMETERS, ARG_EXPECT_GEN},
+    },
+    {
+        .id = "script.cleanup", .method = "POST", .path = "/v1/services/{service}/scripts/cleanup", .who = WHO_OWNER,
+        .noun = "script", .verb = "cleanup", .deck = "cleanup", .states = UP, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_STAY,
+        .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON, .object = "change",
+        .summary = "Remove what the program has left: cleanup.sh on every node",
+        .detail = "Refused while any script of the service runs.",
+        .example = "conpaas script cleanup jobs",
+        .params = {ARG_SERVICE, ARG_PARAMETERS, ARG_EXPECT_GEN},
     },
     /* ---- logs and history ---- */
     {

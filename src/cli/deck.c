@@ -50,17 +50,26 @@ static int update_configuration(struct deck *d, const char *const *values, char 
 static int upload_code_version(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int list_authorized_keys(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 static int upload_authorized_key(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int run_script(struct deck *d, const char *const *values, char *const *rest, struct err *e);
+static int get_script_status(struct deck *d, const char *const *values, char *const *rest, struct err *e);
 
 #define ROLE_OPTIONS(verb)                                                                                   \
     {                                                                                                        \
         {'p', "proxy", "N", "proxy nodes to " verb}, {'w', "web", "N", "web nodes to " verb},                \
             {'b', "backend", "N", "backend nodes to " verb},                                                 \
+            {'n', "count", "N", "nodes of the service's usual role to " verb},                               \
+    }
+#define PARAMETERS                                                                                           \
+    {                                                                                                        \
+        {'p', "parameters", "TEXT", "arguments of the script, split at blanks"},                             \
     }
 
 // clang-format off
 static const struct deck_action actions[] = {
     {.name = "add_nodes", .summary = "add nodes to the service", .options = ROLE_OPTIONS("add"),
      .run = add_nodes},
+    {.name = "cleanup", .summary = "run cleanup.sh on every node", .options = PARAMETERS, .type = "generic",
+     .run = run_script},
     {.name = "create_volume", .summary = "make a volume and attach it to a node", .arguments = "NAME MEGABYTES NODE",
      .run = create_volume},
     {.name = "delete_volume", .summary = "delete a volume with its files", .arguments = "NAME", .run = delete_volume},
@@ -69,12 +78,16 @@ static const struct deck_action actions[] = {
     {.name = "get_log", .summary = "show the manager's log", .run = get_log,
      .options = {{'n', "lines", "N", "the last N lines (100)"}}},
     {.name = "get_node_info", .summary = "show a node", .arguments = "NODE", .run = get_node_info},
+    {.name = "get_script_status", .summary = "show how the scripts stand on each node", .type = "generic",
+     .run = get_script_status},
     {.name = "get_service_history", .summary = "show what happened to the service",
      .run = get_service_history},
     {.name = "get_service_info", .summary = "show state and type of the service", .run = get_service_info},
     {.name = "get_service_performance", .summary = "show request rate, errors and response time",
      .run = get_service_performance},
     {.name = "help", .summary = "show this list", .run = NULL},
+    {.name = "interrupt", .summary = "run interrupt.sh on every node, end what still runs", .options = PARAMETERS,
+     .type = "generic", .run = run_script},
     {.name = "list_authorized_keys", .summary = "list the keys that may push code",
      .run = list_authorized_keys},
     {.name = "list_code_versions", .summary = "list the code versions", .run = list_code_versions},
@@ -82,6 +95,7 @@ static const struct deck_action actions[] = {
     {.name = "list_volumes", .summary = "list volumes and their nodes", .run = list_volumes},
     {.name = "remove_nodes", .summary = "remove nodes from the service", .options = ROLE_OPTIONS("remove"),
      .run = remove_nodes},
+    {.name = "run", .summary = "run run.sh on every node", .options = PARAMETERS, .type = "generic", .run = run_script},
     {.name = "shutdown", .summary = "stop the service", .run = start_or_stop},
     {.name = "startup", .summary = "start the service", .run = start_or_stop},
     {.name = "update_java_configuration", .summary = "make a code version the active one, change settings",
@@ -103,20 +117,24 @@ const char *const *deck_action_names(void)
 {
     static const char *const names[] = {
         "add_nodes",
+        "cleanup",
         "create_volume",
         "delete_volume",
         "get_configuration",
         "get_log",
         "get_node_info",
+        "get_script_status",
         "get_service_history",
         "get_service_info",
         "get_service_performance",
         "help",
+        "interrupt",
         "list_authorized_keys",
         "list_code_versions",
         "list_nodes",
         "list_volumes",
         "remove_nodes",
+        "run",
         "shutdown",
         "startup",
         "update_java_configuration",
@@ -222,6 +240,22 @@ static int show(struct deck *d, const char *id, json_t *args, struct err *e)
         print_answer(d->cli, call_find(id), answer);
     }
     return r;
+}
+
+static int get_script_status(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    return show(d, "script.status", NULL, e);
+}
+
+/* run, interrupt, cleanup */
+static int run_script(struct deck *d, const char *const *values, char *const *rest, struct err *e)
+{
+    _cleanup_json_ json_t *args = of_service(d);
+    _cleanup_free_ char *id = str_printf("script.%s", d->action->name);
+    if (values[0]) {
+        json_object_set_new(args, "parameters", json_string(values[0]));
+    }
+    return change(d, id, args, e);
 }
 
 static int get_log(struct deck *d, const char *const *values, char *const *rest, struct err *e)

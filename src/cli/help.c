@@ -16,6 +16,7 @@ const struct help_noun_row help_nouns[] = {
     {"manifest", "whole applications in one file: check, plan, apply, download"},
     {"env", "environment variables of a service"},
     {"secret", "variables whose values are never shown"},
+    {"script", "scripts of a generic service: run, interrupt, clean up"},
     {"log", "logs of services and nodes"},
     {"history", "what happened to a service"},
     {"events", "what happens in an application, live"},

@@ -147,6 +147,18 @@ const struct print_view print_views[] = {
             {"charged", "hours", FORMAT_INT},
             {"cost", "millicredits_per_hour", FORMAT_RATE},
             {"logs", "logs", FORMAT_WORDS},
+            {"master", "is_master", FORMAT_YES},
+        },
+    },
+    {
+        .object = "script",
+        .quiet = "status",
+        .none = "No node of this service runs scripts.",
+        .columns = {
+            {{"NODE", .right = true, .same = true}, "node", FORMAT_INT},
+            {{.title = "ROLE", .same = true}, "role", FORMAT_TEXT},
+            {{.title = "SCRIPT"}, "script", FORMAT_TEXT},
+            {{.title = "STATUS"}, "status", FORMAT_TEXT},
         },
     },
     {

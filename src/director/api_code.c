@@ -8,6 +8,7 @@
 #include "director/api.h"
 #include "director/code.h"
 #include "director/revision.h"
+#include "director/script_state.h"
 
 /* Before the archive is copied and checked; code_add has the last word. */
 static int check_room(struct api_call *c, int fd, struct err *e)
@@ -99,6 +100,12 @@ static int code_enable(struct api_call *c, struct err *e)
     int rc = api_service(c, &s, &v, e);
     if (rc < 0 || (rc = version_of(c, &code, e)) < 0 || (rc = txn_begin(c->d, s, v, &x, e)) < 0) {
         return rc;
+    }
+    struct script_state scripts;
+    script_state(v, &scripts);
+    if (v->row.service.type->scripts && scripts.running > 0 && code.id != v->row.service.want.code) {
+        return err_set_hint(e, ERR_STATE, "conpaas script status, conpaas script interrupt",
+                            "scripts still running somewhere, wait or interrupt first");
     }
     _cleanup_free_ char *title = str_printf("activate %s", code.name);
     struct change change = {.facet = FACET_CODE, .value.code = code.id};

@@ -161,6 +161,16 @@ static json_t *node_logs(const struct slot_service *v, const json_t *roles)
     return logs;
 }
 
+static bool type_has(const struct service_type *t, unsigned flag)
+{
+    for (int r = 0; r < t->n_roles; r++) {
+        if (t->roles[r].flags & flag) {
+            return true;
+        }
+    }
+    return false;
+}
+
 json_t *object_node(struct director *d, struct slot *s, struct slot_service *v, const struct node *n)
 {
     const json_t *report = reported(v, n->id);
@@ -182,6 +192,9 @@ json_t *object_node(struct director *d, struct slot *s, struct slot_service *v, 
     put_int(o, "hours", n->hours_paid);
     put_int(o, "millicredits_per_hour", node_alive(n) ? director_price(d, n->cloud, n->type) : 0);
     put(o, "logs", node_logs(v, roles));
+    bool has_master = v && type_has(v->row.service.type, ROLE_UNIQUE);
+    put(o, "is_master",
+        has_master ? json_boolean(v->row.service.facts[FACT_MASTER].v.node == n->id) : json_null());
     return o;
 }
 
@@ -511,10 +524,8 @@ static json_t *object_role(const struct role_def *r)
 static json_t *object_setting(const struct setting_def *s)
 {
     static const char *const kinds[] = {
-        [SETTING_INT] = "int",
-        [SETTING_SIZE] = "size",
-        [SETTING_ON_OFF] = "on_off",
-        [SETTING_WORDS] = "words",
+        [SETTING_INT] = "int",     [SETTING_SIZE] = "size",   [SETTING_ON_OFF] = "on_off",
+        [SETTING_WORDS] = "words", [SETTING_PORTS] = "ports",
     };
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "name", s->name, "kind", kinds[s->kind], "default",
                      s->fallback, "min", (json_int_t)s->min, "max", (json_int_t)s->max, "help", s->help);

@@ -55,6 +55,8 @@
     X(JOINER_FORGOTTEN, "a joiner that is not heard is not counted (M6)")                                    \
     X(RERUN, "a script is started again after a reboot (K2)")                                                \
     X(CMD_BESIDE, "scripts run from documents that the fence refuses (K1)")                                  \
+    X(CMD_BEFORE_MASTER, "scripts begin before there is a master (K8)")                                      \
+    X(CMD_HASTY, "a command that lasts is done when it has begun (K7)")                                      \
     X(MASTER_MOVES, "the master moves while the old one lives (K6)")                                         \
     X(PRIMARY_HASTY, "the primary is handed to a replica that is not in step (Z4)")                          \
     X(PRIMARY_DROPPED, "the primary's node goes before its role was handed over (Z5)")                       \

@@ -133,6 +133,11 @@ static void choose_cmds(const struct ctx *c, const struct pn *p, struct doc *d)
     if (c->t->scripts) {
         d->members = m->v.ids;
         d->members_rev = m->rev;
+    }
+    if (c->unique >= 0 && d->master == 0 && !bug(CMD_BEFORE_MASTER)) {
+        return; /* K8 */
+    }
+    if (c->t->scripts) {
         cmd_id_init(c, id);
         add_cmd(d, id, "init");
     }

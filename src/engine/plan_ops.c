@@ -199,7 +199,7 @@ static void judge_result(const struct cmd_result *r, const struct command_def *d
     why[0] = '\0';
     if (r && r->state == CMD_REFUSED) {
         text = text[0] ? text : "another script still running"; /* K3 */
-    } else if (!d->lasts || (r && r->state == CMD_STOPPED && r->rc == 0)) {
+    } else if (!d->lasts || bug(CMD_HASTY) || (r && r->state == CMD_STOPPED && r->rc == 0)) {
         return;
     } else if (r && !text[0]) {
         text = r->rc < 0 ? "it restarted meanwhile" : "it failed";
@@ -218,7 +218,7 @@ static void end_cmd(struct ctx *c, const struct op *o)
         int i = ctx_index(c, o->targets.id[k]);
         const struct pn *p = i >= 0 && node_alive(c->x[i].n) ? &c->x[i] : NULL;
         const struct cmd_result *r = p && p->a && p->a->claimed ? report_cmd(&p->a->r, id) : NULL;
-        if (p && (!r || (d->lasts && r->state == CMD_RUNNING))) {
+        if (p && (!r || (d->lasts && r->state == CMD_RUNNING && !bug(CMD_HASTY)))) {
             plan_waits(c, "node %lld %s %s", (long long)p->n->id, r ? "is at" : "starts", o->kind);
             return;
         }

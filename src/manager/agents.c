@@ -52,13 +52,21 @@ static int64_t seen_of(const struct managed *s, int64_t echo, int64_t now_ms)
     return echo >= s->have.started_ms && echo <= now_ms ? echo : s->have.started_ms;
 }
 
+static void keep(json_t **slot, json_t *value)
+{
+    if (json_is_object(value)) {
+        json_decref(*slot);
+        *slot = json_incref(value);
+    }
+}
+
+/* What people see and the planner does not. */
 static void keep_metrics(struct managed *s, int64_t node, const json_t *report)
 {
     struct box *b = managed_box(s, node);
-    json_t *metrics = json_object_get(report, "metrics");
-    if (b && json_is_object(metrics)) {
-        json_decref(b->metrics);
-        b->metrics = json_incref(metrics);
+    if (b) {
+        keep(&b->metrics, json_object_get(report, "metrics"));
+        keep(&b->scripts, json_object_get(report, "scripts"));
     }
 }
 
@@ -67,6 +75,7 @@ static int take_report(struct manager *m, struct managed *s, const struct call *
     _cleanup_json_ json_t *core = json_copy(c->report);
     _cleanup_free_ struct report *rep = xcalloc(1, sizeof(*rep));
     json_object_del(core, "metrics");
+    json_object_del(core, "scripts");
     int r = report_from_json(core, s->view.type, rep, e);
     if (r < 0) {
         return err_wrap(e, r, "report");

@@ -32,6 +32,7 @@ struct box {
     json_t *document;     /* newest one sent, as on the wire; NULL = none yet */
     int64_t delivered_ms; /* last time it was put into an answer; 0 = never */
     json_t *metrics;      /* of the last report; may be NULL */
+    json_t *scripts;      /* of the last report: {KIND: {id, state, rc}}; may be NULL */
     bool waited_for;      /* narration: seen coming, not yet claimed */
 };
 struct recent {

@@ -1,5 +1,7 @@
 #include "manager/summary.h"
 
+#include <string.h>
+
 #include "model/text.h"
 
 static void add_numbers(json_t *sum, const json_t *metrics)
@@ -25,14 +27,41 @@ static void add_numbers(json_t *sum, const json_t *metrics)
     }
 }
 
-static const json_t *metrics_of(const struct managed *s, int64_t node)
+static const struct box *box_of(const struct managed *s, int64_t node)
 {
     for (int i = 0; i < s->n_boxes; i++) {
         if (s->boxes[i].node == node) {
-            return s->boxes[i].metrics;
+            return &s->boxes[i];
         }
     }
     return NULL;
+}
+
+static const json_t *metrics_of(const struct managed *s, int64_t node)
+{
+    const struct box *b = box_of(s, node);
+    return b ? b->metrics : NULL;
+}
+
+/* {KIND: {id, state, rc}}, of known members and bounded size: a node is its tenant's. */
+static json_t *scripts_of(const struct managed *s, int64_t node)
+{
+    const struct box *b = box_of(s, node);
+    json_t *out = json_object();
+    for (int i = 0; i < s->view.type->n_commands; i++) {
+        const char *kind = s->view.type->commands[i].name;
+        const json_t *x = json_object_get(b ? b->scripts : NULL, kind);
+        int state = cmd_state_from_str(json_str(x, "state", ""));
+        if (state >= 0) {
+            const char *hash = strchr(json_str(x, "id", ""), '#');
+            int64_t op = 0;
+            (void)!str_to_int(hash ? hash + 1 : "0", 0, INT64_MAX, &op);
+            json_object_set_new(out, kind,
+                                json_pack("{s:s, s:i, s:I}", "state", cmd_state_to_str((enum cmd_state)state),
+                                          "rc", (int)json_int(x, "rc", -1), "op", (json_int_t)op));
+        }
+    }
+    return out;
 }
 
 static void add_roles(json_t *out, const struct service_type *t, const struct report *r)
@@ -63,6 +92,9 @@ static json_t *node_summary(const struct managed *s, const struct have_node *h, 
     add_roles(out, s->view.type, &h->r);
     if (h->r.refused.seq != 0 && h->r.refused.why[0]) {
         json_object_set_new(out, "refused", text_to_json(h->r.refused.why));
+    }
+    if (s->view.type->n_commands > 0) {
+        json_object_set_new(out, "scripts", scripts_of(s, h->node));
     }
     const json_t *metrics = metrics_of(s, h->node);
     json_object_set_new(out, "metrics", metrics ? json_incref((json_t *)metrics) : json_object());

@@ -24,6 +24,7 @@ static void drop_boxes(struct managed *s)
         } else {
             json_decref(s->boxes[i].document);
             json_decref(s->boxes[i].metrics);
+            json_decref(s->boxes[i].scripts);
         }
     }
     for (int i = kept; i < s->n_boxes; i++) {

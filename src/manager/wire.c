@@ -80,6 +80,39 @@ static json_t *commands(const struct managed *s, const struct doc *d)
     return list;
 }
 
+static json_t *team_member(const struct section_in *in, int64_t id)
+{
+    const struct node *n = service_node((struct service *)in->service, id);
+    if (!n || !n->address[0] || n->role < 0) {
+        return NULL;
+    }
+    return json_pack("{s:I, s:s, s:s}", "id", (json_int_t)n->id, "ip", n->address, "role",
+                     in->service->type->roles[n->role].name);
+}
+
+/* What scripts are told: who this node is, who else there is (the members, and itself), whose scripts run. */
+static json_t *team(const struct section_in *in)
+{
+    const struct service *s = in->service;
+    struct id_set ids = in->doc->members;
+    json_t *agents = json_array(), *own = team_member(in, in->node->id);
+    const struct node *master = service_node((struct service *)s, in->doc->master);
+    if (ids.n < NODES_MAX) {
+        set_add(&ids, in->node->id);
+    }
+    for (int64_t i = 0; i < ids.n; i++) {
+        json_t *m = team_member(in, ids.id[i]);
+        if (m) {
+            json_array_append_new(agents, m);
+        }
+    }
+    own = own ? own : json_object();
+    json_object_set_new(own, "master", json_string(master ? master->address : ""));
+    json_object_set_new(own, "version", json_integer(s->want.code));
+    json_object_set_new(own, "agents", agents);
+    return own;
+}
+
 static json_t *roles(const struct section_in *in, const json_t *references)
 {
     const struct service_type *t = in->service->type;
@@ -149,6 +182,9 @@ int wire_document(const struct managed *s, int64_t node, const struct doc *d, in
                      (json_int_t)seq, "service", (json_int_t)s->id, "core", doc_to_json(d, s->view.type),
                      "roles", roles(&in, references), "artifacts", artifacts(s, d), "volumes", volumes(s, d),
                      "probe", probe, "cmds", commands(s, d), "allow", service_type_allow(&in));
+    if (*ret && s->view.type->scripts && d->roles != 0) {
+        json_object_set_new(*ret, "team", team(&in));
+    }
     if (*ret && d->roles != 0) {
         json_object_set_new(*ret, "env", environment(revision, references));
     }

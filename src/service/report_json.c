@@ -81,7 +81,7 @@ json_t *report_to_json(const struct report *r, const struct service_type *type)
 struct report_text {
     int64_t boot, n, promised, refusals, position, token;
     bool busy, synced;
-    json_t *done, *applied, *refused, *health, *drained, *staged, *probes, *cmds, *held, *metrics;
+    json_t *done, *applied, *refused, *health, *drained, *staged, *probes, *cmds, *held, *metrics, *scripts;
 };
 #define INT(member)                                                                                          \
     {                                                                                                        \
@@ -113,6 +113,7 @@ static const struct json_field report_fields[] = {
     PART(cmds, JSON_F_ARRAY, false),
     PART(held, JSON_F_ARRAY, false),
     PART(metrics, JSON_F_ANY, false),
+    PART(scripts, JSON_F_ANY, false),
     {0},
 };
 

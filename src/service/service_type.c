@@ -151,5 +151,8 @@ json_t *service_type_allow(const struct section_in *in)
             json_array_append_new(list, json_pack("{s:i, s:O}", "port", *p, "from", from));
         }
     }
+    if (t->allow && in->doc->roles != 0) {
+        t->allow(in, list);
+    }
     return list;
 }

@@ -50,11 +50,11 @@ struct role_def {
     struct role_volume volume;
 };
 
-enum setting_kind { SETTING_INT, SETTING_SIZE, SETTING_ON_OFF, SETTING_WORDS };
+enum setting_kind { SETTING_INT, SETTING_SIZE, SETTING_ON_OFF, SETTING_WORDS, SETTING_PORTS };
 struct setting_def {
     const char *name, *fallback, *help;
     enum setting_kind kind;
-    int64_t min, max; /* int: value; size: bytes; words: length of the text */
+    int64_t min, max; /* int: value; size: bytes; words, ports: length of the text */
 };
 
 /* What else may go on where a command begins (K3). */
@@ -149,6 +149,9 @@ struct service_type {
     /* Who of doc->callers may reach the ports of `role` on this node: adds node ids; entry ports are open to all.
      * NULL: all of them. */
     void (*peers)(const struct section_in *in, int role, struct id_set *ret);
+    /* Adds to `allow` of the document what is not the port of a role: {"port": N, "last": M, "from": null}, open to
+     * all, or {"from": [ADDRESS]}, all ports. NULL: nothing. Pure. */
+    void (*allow)(const struct section_in *in, json_t *list);
 };
 
 /* All types, in order; ends with NULL. */

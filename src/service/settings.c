@@ -48,6 +48,23 @@ static bool is_words(const char *s, const struct setting_def *d)
     return (int64_t)n >= d->min && (int64_t)n <= d->max;
 }
 
+int setting_ports(const char *s, struct setting_range *ret, int max)
+{
+    int n = 0;
+    for (const char *p = s; *(p += strspn(p, ", ")); p += strcspn(p, ", ")) {
+        size_t len = strcspn(p, ", "), dash = strcspn(p, "-, ");
+        _cleanup_free_ char *first = xstrndup(p, dash);
+        _cleanup_free_ char *last = dash < len ? xstrndup(p + dash + 1, len - dash - 1) : xstrdup(first);
+        struct setting_range r;
+        if (n == max || str_to_int(first, 1, 65535, &r.first) < 0 ||
+            str_to_int(last, r.first, 65535, &r.last) < 0) {
+            return -1;
+        }
+        ret[n++] = r;
+    }
+    return n;
+}
+
 /* The value in its canonical form (a new string), or NULL. */
 static json_t *setting_value(const struct setting_def *d, const json_t *v)
 {
@@ -76,6 +93,12 @@ static json_t *setting_value(const struct setting_def *d, const json_t *v)
                                            : NULL;
     case SETTING_WORDS:
         return is_words(s, d) ? json_string(s) : NULL;
+    case SETTING_PORTS: {
+        struct setting_range ports[SETTING_PORTS_MAX];
+        return setting_ports(s, ports, SETTING_PORTS_MAX) >= 0 && (int64_t)strlen(s) <= d->max
+                   ? json_string(s)
+                   : NULL;
+    }
     }
     return NULL;
 }
@@ -97,6 +120,9 @@ static int setting_refuse(const struct setting_def *d, const json_t *v, struct e
         break;
     case SETTING_WORDS:
         hint = str_printf("letters, digits, '_', ',' and spaces, at most %lld", (long long)d->max);
+        break;
+    case SETTING_PORTS:
+        hint = str_printf("at most %d ports or ranges, by comma: 80,443,8000-8010", SETTING_PORTS_MAX);
         break;
     }
     return err_set_hint(e, ERR_INVALID, hint, "%s can not be \"%.80s\"", d->name, given);

@@ -276,8 +276,9 @@ void agent_world_start(struct agent_world *w)
     _cleanup_free_ char *state = str_printf("--state-dir=%s/state", w->root);
     _cleanup_free_ char *code = str_printf("--code-root=%s/state/code", w->root);
     _cleanup_free_ char *run = str_printf("--run-root=%s/run", w->root),
-                        *log = str_printf("--log-dir=%s/log", w->root);
-    char *const argv[] = {(char *)"conpaas-agent", user, state, code, run, log, NULL};
+                        *log = str_printf("--log-dir=%s/log", w->root),
+                        *cache = str_printf("--cache-dir=%s/cache", w->root);
+    char *const argv[] = {(char *)"conpaas-agent", user, state, code, run, log, cache, NULL};
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0);
     if (pid == 0) {
         if (mount("proc", "/proc", "proc", 0, NULL) != 0) {

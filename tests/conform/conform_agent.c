@@ -315,10 +315,24 @@ static int begun(struct agent_world *w, const char *name)
     return n;
 }
 
-static json_t *with_commands(json_t *d, json_t *commands)
+static json_t *team(int64_t version)
+{
+    return json_pack("{s:i, s:s, s:s, s:s, s:I, s:[{s:i, s:s, s:s}, {s:i, s:s, s:s}]}", "id", 9, "ip",
+                     "10.9.0.9", "role", "node", "master", "10.9.0.8", "version", (json_int_t)version,
+                     "agents", "id", 8, "ip", "10.9.0.8", "role", "master", "id", 9, "ip", "10.9.0.9", "role",
+                     "node");
+}
+
+static json_t *of_version(json_t *d, int64_t version, json_t *commands)
 {
     json_object_set_new(d, "cmds", commands);
+    json_object_set_new(d, "team", team(version));
     return d;
+}
+
+static json_t *with_commands(json_t *d, json_t *commands)
+{
+    return of_version(d, 1, commands);
 }
 
 static json_t *command(const char *id, const char *kind, const char *rule)
@@ -355,6 +369,142 @@ static void test_commands(void **state)
     json_t *stop = json_pack("[o]", command("interrupt#4", "interrupt", "interrupts"));
     agent_world_give(w, with_commands(document(5, 8, both(), json_pack("[o]", version_one(w))), stop));
     WAIT_FOR(command_is(w, "run#3", "STOPPED", 128 + SIGTERM));
+}
+
+/* ---- scripts ---- */
+
+static json_t *version_scripts(struct agent_world *w, int version)
+{
+    _cleanup_free_ char *init = str_printf("#!/bin/sh\necho init %d >>%s/told\n", version, w->root);
+    _cleanup_free_ char *run =
+        str_printf("#!/bin/bash\n{ pwd; printf '[%%s]' \"$@\"; echo; env | sort; cat \"$AGENTS_FILE\"; } "
+                   ">%s/told-by-run\necho out; echo err >&2\n"
+                   "[[ ${1:-} != stay ]] || exec sleep 1000\n"
+                   "[[ ${1:-} != leave ]] || { setsid sleep 2000 & sleep 2000 & }\n",
+                   w->root);
+    _cleanup_json_ json_t *files = json_pack("{s:s, s:s, s:s}", "init.sh", init, "run.sh", run,
+                                             "interrupt.sh", "#!/bin/sh\nexec sleep ${1:-0}\n");
+    return agent_world_version(w, version, files);
+}
+
+static bool told(struct agent_world *w, const char *file, const char *what)
+{
+    _cleanup_free_ char *path = str_printf("%s/%s", w->root, file);
+    _cleanup_buf_ struct buf text = {0};
+    return fs_read(path, 65536, &text, NULL) == 0 && text.data && strstr(text.data, what);
+}
+
+static int sleepers(struct agent_world *w)
+{
+    static const char look[] = "pgrep -c -f '^sleep [12]000'";
+    char path[64];
+    snprintf(path, sizeof(path), "--target=%d", w->pid);
+    const char *const argv[] = {"nsenter", path, "--pid", "--mount", "sh", "-c", look, NULL};
+    const struct proc_spec spec = {.argv = argv, .in = -1, .out = -1, .err = -1};
+    _cleanup_buf_ struct buf out = {0};
+    int status = 0;
+    assert_int_equal(proc_run(&spec, NULL, 5000, 1024, &out, &status, NULL), 0);
+    return out.data ? (int)strtol(out.data, NULL, 10) : 0;
+}
+
+static json_t *run_with(const char *id, const char *parameters)
+{
+    json_t *c = command(id, "run", "exclusive");
+    json_object_set_new(c, "parameters", json_string(parameters));
+    return c;
+}
+
+static json_t *interrupt_with(const char *id, const char *parameters)
+{
+    json_t *c = command(id, "interrupt", "interrupts");
+    json_object_set_new(c, "parameters", json_string(parameters));
+    return c;
+}
+
+static json_t *scripts_document(struct agent_world *w, int seq, int version, json_t *commands)
+{
+    json_t *d = of_version(
+        document(5, 100 + seq, both(), json_pack("[o, o]", version_one(w), version_scripts(w, version))),
+        version, commands);
+    json_object_set_new(d, "env", json_pack("{s:s, s:s}", "COLOUR", "red", "MY_IP", "stolen"));
+    return d;
+}
+
+/* What a script is told, and where what it says goes. */
+static void test_script_surroundings(void **state)
+{
+    struct agent_world *w = *state;
+    static const char *const words[] = {"\n[run][two][*]\n",
+                                        "\nMY_IP=10.9.0.9\n",
+                                        "\nMY_ROLE=node\n",
+                                        "\nMY_ID=9\n",
+                                        "\nMASTER_IP=10.9.0.8\n",
+                                        "\nCONPAAS_COMMAND=run#10\n",
+                                        "\nHOME=/root\n",
+                                        "\nCOLOUR=red\n",
+                                        "\nPATH=/usr/local/sbin:",
+                                        "\nLANG=C.UTF-8\n",
+                                        "[{\"ip\":\"10.9.0.8\",\"role\":\"master\",\"id\":8},"};
+    agent_world_give(w, scripts_document(w, 9, 5,
+                                         json_pack("[o, o]", command("init:5", "init", "alone"),
+                                                   run_with("run#10", " run  two\t*"))));
+    WAIT_FOR(command_is(w, "run#10", "STOPPED", 0));
+    assert_true(told(w, "told", "init 5\n"));
+    assert_true(told(w, "told-by-run", "/root\n"));
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!told(w, "told-by-run", words[i])) {
+            fail_msg("the script was not told \"%s\"", words[i]);
+        }
+    }
+    assert_true(told(w, "log/agent.out", "out\n") && told(w, "log/script-run.log", "err\n"));
+    assert_false(told(w, "log/agent.out", "err\n"));
+    assert_true(told(w, "log/agent.err", "err\n"));
+}
+
+/* K4: what is left gets SIGTERM when interrupt.sh is over; a second interrupt meanwhile kills everything. */
+static void test_script_interrupts(void **state)
+{
+    struct agent_world *w = *state;
+    agent_world_give(w, scripts_document(w, 10, 5, json_pack("[o]", run_with("run#11", "leave"))));
+    WAIT_FOR(command_is(w, "run#11", "STOPPED", 0));
+    assert_int_equal(sleepers(w), 2);
+    agent_world_give(
+        w, scripts_document(w, 11, 5, json_pack("[o]", command("interrupt#12", "interrupt", "interrupts"))));
+    WAIT_FOR(command_is(w, "interrupt#12", "STOPPED", 0));
+    WAIT_FOR(sleepers(w) == 0);
+
+    agent_world_give(w, scripts_document(w, 12, 5, json_pack("[o]", run_with("run#13", "stay"))));
+    WAIT_FOR(command_is(w, "run#13", "RUNNING", -1) && sleepers(w) == 1);
+    agent_world_give(w, scripts_document(w, 13, 5, json_pack("[o]", interrupt_with("interrupt#14", "500"))));
+    WAIT_FOR(command_is(w, "interrupt#14", "RUNNING", -1));
+    assert_true(command_is(w, "run#13", "RUNNING", -1));
+    agent_world_give(w, scripts_document(w, 14, 5, json_pack("[o]", interrupt_with("interrupt#15", "500"))));
+    WAIT_FOR(command_is(w, "interrupt#15", "STOPPED", 0));
+    WAIT_FOR(command_is(w, "run#13", "STOPPED", 128 + SIGKILL));
+    WAIT_FOR(command_is(w, "interrupt#14", "STOPPED", 128 + SIGKILL));
+    assert_int_equal(sleepers(w), 0);
+}
+
+/* A new version begins with nothing of the old one; an old one that is current again, too, without its init. */
+static void test_script_versions(void **state)
+{
+    struct agent_world *w = *state;
+    agent_world_give(w, scripts_document(w, 15, 5, json_pack("[o]", run_with("run#16", "leave"))));
+    WAIT_FOR(command_is(w, "run#16", "STOPPED", 0));
+    agent_world_give(w, scripts_document(w, 16, 5, json_pack("[o]", run_with("run#17", "stay"))));
+    WAIT_FOR(command_is(w, "run#17", "RUNNING", -1) && sleepers(w) == 3);
+    agent_world_give(w, scripts_document(w, 17, 6, json_pack("[o]", command("init:6", "init", "alone"))));
+    WAIT_FOR(command_is(w, "init:6", "STOPPED", 0));
+    assert_int_equal(sleepers(w), 0);
+    assert_true(command_is(w, "run#17", "STOPPED", 128 + SIGTERM));
+    agent_world_give(w, scripts_document(w, 18, 6, json_pack("[o]", run_with("run#18", "leave"))));
+    WAIT_FOR(command_is(w, "run#18", "STOPPED", 0));
+    agent_world_give(w, scripts_document(w, 19, 5, json_pack("[o]", command("init:5", "init", "alone"))));
+    WAIT_FOR(sleepers(w) == 0);
+    agent_world_give(w, scripts_document(w, 20, 5, json_pack("[o]", run_with("run#19", "x"))));
+    WAIT_FOR(command_is(w, "run#19", "STOPPED", 0));
+    assert_true(told(w, "told", "init 5\ninit 6\n"));
+    assert_false(told(w, "told", "init 6\ninit 5\n"));
 }
 
 static json_t *ask(struct agent_world *w, const char *name)
@@ -551,6 +701,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_switched_back),
         cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_script_surroundings),
+        cmocka_unit_test(test_script_interrupts),
+        cmocka_unit_test(test_script_versions),
         cmocka_unit_test(test_ends_in_order),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

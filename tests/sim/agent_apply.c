@@ -284,6 +284,9 @@ static void start_cmd(struct world *w, struct vm *v, const struct doc_cmd *d)
         c->state = CMD_REFUSED; /* K3 */
         return;
     }
+    if (type_with(w->db.s[v->svc].type, ROLE_UNIQUE) >= 0 && v->applied.master == 0) {
+        bad(w, "I8 %s starts on node %lld, which knows no master", d->id, (long long)v->node);
+    }
     c->state = CMD_RUNNING;
     note_started(w, v, d->id);
     struct ending x = {{0}, {0}};

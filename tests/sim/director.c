@@ -91,8 +91,37 @@ static void add_row(struct world *w, const struct effect *e)
         (long long)e->node_id, (long long)e->hour, (long long)e->op_id);
 }
 
-static void take_op(struct world *w, const struct op *o)
+/* Did the node end the command well? */
+static bool has_done(const struct world *w, int64_t node, const char *id)
 {
+    for (int i = 1; i <= w->n_vms; i++) {
+        for (int k = 0; w->vm[i]->node == node && k < w->vm[i]->n_cmds; k++) {
+            const struct cmd_result *r = &w->vm[i]->cmds[k];
+            if (str_eq(r->id, id) && r->state == CMD_STOPPED && r->rc == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* I10: an operation that stands for work is DONE when the work is. */
+static void check_work(struct world *w, int svc, const struct op *o)
+{
+    const struct command_def *d =
+        o->facet == FACET_CMD ? service_type_command(w->db.s[svc].type, o->kind) : NULL;
+    char id[64];
+    snprintf(id, sizeof id, "%s#%lld", o->kind, (long long)o->id);
+    for (int64_t i = 0; d && d->lasts && o->state == OP_DONE && !is_lying(w) && i < o->targets.n; i++) {
+        if (!has_done(w, o->targets.id[i], id)) {
+            bad(w, "I10 %s is DONE, node %lld has not ended it well", id, (long long)o->targets.id[i]);
+        }
+    }
+}
+
+static void take_op(struct world *w, int svc, const struct op *o)
+{
+    check_work(w, svc, o);
     if (o->state != OP_ACTIVE) {
         w->ended[o->facet] = *o;
     }
@@ -125,7 +154,7 @@ void dir_commit(struct world *w, int svc, struct truth *t)
             }
             break;
         case EFF_OP:
-            take_op(w, &e->op);
+            take_op(w, svc, &e->op);
             break;
         default:
             SAY(w, "%s: %s", e->kind == EFF_ALARM ? "alarm" : "history", e->text);

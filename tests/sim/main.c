@@ -15,7 +15,7 @@ static struct {
 } arg = {.start = 1, .bug_seeds = 400, .at_least = 1};
 
 static const char *const usage =
-    "usage: conpaas-sim [--seeds N] [--start S] [--type php|mysql|quorum|drain|script|vault]\n"
+    "usage: conpaas-sim [--seeds N] [--start S] [--type php|java|mysql|generic|quorum|drain|script|vault]\n"
     "       conpaas-sim --seed N [--type T]      one seed, with a trace\n"
     "       conpaas-sim --scenarios              lists the scripted worlds: what each is about, what it catches\n"
     "       conpaas-sim --scenario NAME|all [--start S] [--seeds N] [--bug BUG]\n"

@@ -177,6 +177,36 @@ static void script_and_reboot(struct world *w)
     EXPECT(w, journal_of(n, "run#")->rc == -1);
 }
 
+static bool is_publish_of_master(const struct world *w, const struct message *m)
+{
+    return is_publish(w, m) && ((const struct call *)m->payload)->fact == FACT_MASTER;
+}
+
+/* The fact who the master is takes long: scripts wait for it, they are told its address. */
+static void late_master(struct world *w)
+{
+    struct gate *g = gate_close(w, MSG_CALL, ANY, DIRECTOR, is_publish_of_master);
+    ask_run(w, RUN_RUNNING);
+    UNTIL(w, 200, g->hits > 0);
+    RUN(w, 30);
+    EXPECT(w, !journal_of(nth(w, SCRIPT_NODE, 0), "init:"));
+    gate_open(w, g);
+    UNTIL(w, 120, w->ended[FACET_RUN].state == OP_DONE);
+}
+
+/* Work on one node takes minutes: the operation stands for the work, not for its beginning. */
+static void long_work(struct world *w)
+{
+    ask_cmd(w, "load");
+    struct vm *n = NULL;
+    UNTIL(w, 30, journal_of(nth(w, MEMBER, 0), "load#") || journal_of(nth(w, MEMBER, 1), "load#"));
+    n = journal_of(nth(w, MEMBER, 0), "load#") ? nth(w, MEMBER, 0) : nth(w, MEMBER, 1);
+    UNTIL_HOLDING(w, 400, journal_of(n, "load#")->state != CMD_RUNNING, op_active(w, FACET_CMD));
+    UNTIL(w, 30, !op_active(w, FACET_CMD));
+    bool well = journal_of(n, "load#")->rc == 0;
+    EXPECT(w, w->ended[FACET_CMD].state == (well ? OP_DONE : OP_FAILED));
+}
+
 /* Nobody but the director hears the master of a service without data; it works on. */
 static void unheard_master(struct world *w)
 {
@@ -365,6 +395,21 @@ const struct scenario scen_order[] = {
      .counts = {{1, 1}},
      .bugs = CATCHES(BUG(RERUN)),
      .play = script_and_reboot},
+    {.name = "late-master",
+     .hole = "scripts begin that cannot be told who the master is",
+     .rule = "K8",
+     .services = "generic",
+     .counts = {{1, 1}},
+     .stopped = true,
+     .bugs = CATCHES(BUG(CMD_BEFORE_MASTER)),
+     .play = late_master},
+    {.name = "long-work",
+     .hole = "an operation is done when its work has begun",
+     .rule = "K7",
+     .services = "quorum",
+     .counts = {{2, 1}},
+     .bugs = CATCHES(BUG(CMD_HASTY)),
+     .play = long_work},
     {.name = "unheard-master",
      .hole = "the master moves while the old one lives",
      .rule = "K6 L1",

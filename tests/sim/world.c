@@ -371,7 +371,7 @@ void world_init(struct world *w, uint64_t seed, bool trace)
 
 void world_add_random(struct world *w, const char *type)
 {
-    static const char *const names[] = {"php", "php", "php", "quorum", "drain", "script"};
+    static const char *const names[] = {"php", "php", "php", "quorum", "drain", "generic"};
     int more = rnd(w, 4) ? 0 : 1 + rnd(w, SVC_MAX - 1);
     for (int i = 0; i < 1 + more; i++) {
         world_add(w, sim_type(type ? type : names[rnd(w, 6)]));

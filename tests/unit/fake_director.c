@@ -126,13 +126,13 @@ static json_t *make_node(int id, const char *roles, const char *health)
     }
     strv_free(v);
     _cleanup_free_ char *address = str_printf("10.88.0.%d", id), *cloud_id = str_printf("n%d-awd06pm3", id);
-    return json_pack("{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s,s,s,s,s,s,s,s]}",
-                     "id", id, "app", 2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health",
-                     h, "cloud", "local", "type", "small", "cloud_id", cloud_id, "address", address,
-                     "created", (json_int_t)T(120), "up", (json_int_t)T(119), "hours", 2,
-                     "millicredits_per_hour", 1000, "logs", "agent.log", "haproxy.log", "haproxy-access.log",
-                     "nginx-error.log", "nginx-access.log", "php-fpm.log", "php-fpm-slow.log",
-                     "php-session-redis.log", "init-output.log");
+    return json_pack(
+        "{s:i,s:i,s:i,s:s,s:o,s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:[s,s,s,s,s,s,s,s,s],s:n}", "id", id,
+        "app", 2, "service", 3, "kind", "agent", "roles", r, "status", "UP", "health", h, "cloud", "local",
+        "type", "small", "cloud_id", cloud_id, "address", address, "created", (json_int_t)T(120), "up",
+        (json_int_t)T(119), "hours", 2, "millicredits_per_hour", 1000, "logs", "agent.log", "haproxy.log",
+        "haproxy-access.log", "nginx-error.log", "nginx-access.log", "php-fpm.log", "php-fpm-slow.log",
+        "php-session-redis.log", "init-output.log", "is_master");
 }
 
 static json_t *make_nodes(void)

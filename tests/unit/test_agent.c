@@ -232,8 +232,10 @@ static void test_deadline_and_stop(void **state)
 
 static void test_firewall(void **state)
 {
-    _cleanup_json_ json_t *allow = json_pack("[{s:i}, {s:i, s:[s, s]}, {s:i, s:[]}]", "port", 80, "port",
-                                             9000, "from", "10.88.0.4", "10.88.0.5", "port", 6379, "from");
+    _cleanup_json_ json_t *allow =
+        json_pack("[{s:i}, {s:i, s:[s, s]}, {s:i, s:[]}, {s:i, s:i, s:n}, {s:[s]}, {s:[]}]", "port", 80,
+                  "port", 9000, "from", "10.88.0.4", "10.88.0.5", "port", 6379, "from", "port", 8000, "last",
+                  8010, "from", "from", "10.88.0.6", "from");
     _cleanup_buf_ struct buf out = {0};
     struct err e = {0};
     assert_int_equal(firewall_rules(allow, &out, &e), 0);
@@ -241,8 +243,16 @@ static void test_firewall(void **state)
     assert_non_null(strstr(out.data, "tcp dport 80 accept"));
     assert_non_null(strstr(out.data, "tcp dport 9000 ip saddr { 10.88.0.4, 10.88.0.5 } accept"));
     assert_null(strstr(out.data, "tcp dport 6379 accept"));
+    assert_non_null(strstr(out.data, "tcp dport 8000-8010 accept"));
+    assert_non_null(strstr(out.data, "    ip saddr { 10.88.0.6 } accept"));
     static const char *const bad[] = {
         "[{\"port\": 0}]",
+        "[{}]",
+        "[{\"port\": 0, \"from\": [\"10.88.0.4\"]}]",
+        "[{\"port\": \"80\", \"from\": [\"10.88.0.4\"]}]",
+        "[{\"port\": 80, \"last\": 79}]",
+        "[{\"port\": 80, \"last\": 70000}]",
+        "[{\"from\": [\"10.0.0.1 } accept\"]}]",
         "[{\"port\": 70000}]",
         "[{\"port\": \"80 accept\"}]",
         "[{\"port\": 80, \"from\": [\"10.0.0.1 } accept\"]}]",

@@ -544,6 +544,9 @@ static const struct {
     {"service.unlink", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.remove", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
+    {"script.run", "..xx...", FACET_CMD, RUN_STOPPED, NULL},
+    {"script.interrupt", "..xx...", FACET_CMD, RUN_STOPPED, NULL},
+    {"script.cleanup", "..xx...", FACET_CMD, RUN_STOPPED, NULL},
 };
 
 static size_t legality_row(const char *id)

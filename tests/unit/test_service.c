@@ -3,8 +3,10 @@
  */
 #include "cm.h"
 
+#include "service/generic.h"
 #include "service/links.h"
 #include "service/php.h"
+#include "service/settings.h"
 
 static json_t *section(const char *settings, const char *role)
 {
@@ -102,12 +104,79 @@ static void test_volume_size(void **state)
     assert_int_equal(service_type_volume_mb(t, service_type_role(t, "mysql"), given), 512);
 }
 
+static void test_ports(void **state)
+{
+    static const struct {
+        const char *text;
+        int n;
+    } all[] = {{"", 0},     {"80", 1},      {"80,443 , 8000-8010", 3},
+               {"0", -1},   {"65536", -1},  {"80-79", -1},
+               {"a", -1},   {"80;443", -1}, {"-80", -1},
+               {"80-", -1}, {"1-2-3", -1},  {"+80", -1}};
+    struct setting_range r[SETTING_PORTS_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (setting_ports(all[i].text, r, SETTING_PORTS_MAX) != all[i].n) {
+            fail_msg("\"%s\" should be %d ranges", all[i].text, all[i].n);
+        }
+    }
+    assert_int_equal(setting_ports("80,443 , 8000-8010", r, SETTING_PORTS_MAX), 3);
+    assert_true(r[1].first == 443 && r[1].last == 443 && r[2].first == 8000 && r[2].last == 8010);
+    assert_int_equal(setting_ports("1,2,3", r, 2), -1);
+}
+
+/* Nodes of a generic service reach each other; everybody reaches what is opened. */
+static void test_generic_firewall(void **state)
+{
+    struct service *s = xcalloc(1, sizeof *s);
+    struct doc doc = {.roles = 2};
+    struct err e = {0};
+    _cleanup_json_ json_t *given = json_pack("{s:s}", "open_ports", "80,8000-8010"), *values = NULL,
+                          *bad = NULL;
+    assert_int_equal(service_type_settings(&service_generic, NULL, given, &values, &e), 0);
+    json_object_set_new(given, "open_ports", json_string("80;rm"));
+    assert_int_equal(service_type_settings(&service_generic, NULL, given, &bad, &e), ERR_INVALID);
+    err_done(&e);
+    s->type = &service_generic;
+    s->n_nodes = 2;
+    s->nodes[0] = (struct node){.id = 7, .role = 0, .address = "10.88.0.7"};
+    s->nodes[1] = (struct node){.id = 8, .role = 1, .address = "10.88.0.8"};
+    set_add(&doc.callers, 7);
+    const struct section_in in = {.service = s, .node = &s->nodes[1], .doc = &doc, .settings = values};
+    _cleanup_json_ json_t *allow = service_type_allow(&in);
+    _cleanup_free_ char *text = json_text(allow);
+    assert_string_equal(
+        text, "[{\"port\":80,\"last\":80,\"from\":null},{\"port\":8000,\"last\":8010,\"from\":null},"
+              "{\"from\":[\"10.88.0.7\"]}]");
+    free(s);
+}
+
+/* Each of the five scripts is there and says what it was told. */
+static void test_generic_code(void **state)
+{
+    for (int i = 0; i < SCRIPT_COMMANDS; i++) {
+        _cleanup_free_ char *name = str_printf("%s.sh", script_commands[i].name);
+        const struct archive_file *f = NULL;
+        for (int k = 0; k < GENERIC_DEFAULT_FILES; k++) {
+            f = str_eq(generic_default_code[k].name, name) ? &generic_default_code[k] : f;
+        }
+        assert_non_null(f);
+        static const char *const words[] = {"$MY_IP",       "$MY_ROLE", "$MASTER_IP",
+                                            "$AGENTS_FILE", "$*",       "/root/generic.out"};
+        for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+            assert_non_null(strstr(f->text, words[k]));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_volume_size),
         cmocka_unit_test(test_php_execution_time),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_generic_firewall),
+        cmocka_unit_test(test_generic_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
