@@ -143,6 +143,10 @@ static int restart(struct engine *g, struct err *e)
         int fd = g->pid_fd;
         g->r.pid = 0;
         g->pid_fd = -1;
+        pthread_mutex_lock(&g->view);
+        g->snapshot.progress.synced = false;
+        pthread_mutex_unlock(&g->view);
+        engine_publish(g, HEALTH_STARTING, "restarts"); /* who looks meanwhile must not take it for well */
         engine_retire(g, pid, fd, 0);
         await_retired(g);
     }

@@ -829,6 +829,24 @@ const struct call calls[] = {
             ARG_EXPECT_GEN, ARG_SUPERSEDE,
         },
     },
+    {
+        .id = "service.password", .method = "POST", .path = "/v1/services/{service}/password", .who = WHO_OWNER,
+        .noun = "service", .verb = "password", .states = UP | DOWN, .class = CLASS_CHANGE,
+        .on_failure = FAILURE_REVERT, .body = BODY_JSON, .status = 202, .answer = ANSWER_JSON,
+        .object = "change",
+        .summary = "Set the password of a service's own account: of a database's user, say",
+        .detail = "The password is asked for, or read from standard input when that is no terminal.\n"
+                  "It is stored encrypted and never shown. Until one is set it is a random one.",
+        .example = "conpaas service password db\nconpaas service password db <password.txt",
+        .params = {
+            ARG_SERVICE,
+            {.name = "account", .in = IN_BODY, .kind = PARAM_TEXT, .min = 1, .max = 64,
+             .help = "whose; without it the service's first"},
+            {.name = "password", .in = IN_BODY, .kind = PARAM_SECRET, .required = true, .min = 8, .max = 128,
+             .help = "8 to 128 characters"},
+            ARG_EXPECT_GEN, ARG_SUPERSEDE,
+        },
+    },
     /* ---- scripts ---- */
     {
         .id = "script.status", .method = "GET", .path = "/v1/services/{service}/scripts", .who = WHO_OWNER,

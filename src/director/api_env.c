@@ -188,6 +188,34 @@ static int remove_secret(struct api_call *c, struct txn *x, struct revision *r, 
     return 0;
 }
 
+/* An account of the type: its password is one of the type's own secrets. */
+static int set_account(struct api_call *c, struct txn *x, struct revision *r, struct buf *title,
+                       struct err *e)
+{
+    const struct service_account *a = x->service.type->accounts;
+    const char *name = api_text(c, "account"), *password = api_text(c, "password");
+    for (; a && a->name && name && !str_eq(a->name, name); a++) {
+    }
+    if (!a || !a->name) {
+        return err_set(e, ERR_INVALID,
+                       name ? "%s has no account \"%.64s\" whose password could be set"
+                            : "%s has no accounts whose password could be set",
+                       x->service.type->title, name);
+    }
+    for (const char *p = password; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+            return err_set(e, ERR_INVALID, "a password can not hold control characters");
+        }
+    }
+    buf_addf(title, "set password of %s", a->name);
+    return revision_secret(x, x->service.id, r->own, a->secret, password, e);
+}
+
+static int service_password(struct api_call *c, struct err *e)
+{
+    return change_env(c, set_account, e);
+}
+
 static int secret_set(struct api_call *c, struct err *e)
 {
     return change_env(c, set_secret, e);
@@ -198,8 +226,11 @@ static int secret_remove(struct api_call *c, struct err *e)
     return change_env(c, remove_secret, e);
 }
 
-const struct api_row api_secret_rows[] = {
-    {"secret.list", secret_list}, {"secret.set", secret_set}, {"secret.remove", secret_remove}, {0}};
+const struct api_row api_secret_rows[] = {{"secret.list", secret_list},
+                                          {"secret.set", secret_set},
+                                          {"secret.remove", secret_remove},
+                                          {"service.password", service_password},
+                                          {0}};
 
 /* ---- references ---- */
 

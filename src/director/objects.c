@@ -310,6 +310,16 @@ static json_t *counts_of(const struct service *v)
     return counts;
 }
 
+static int entry_port(const struct service_type *t)
+{
+    for (int r = 0; r < t->n_roles; r++) {
+        if (t->roles[r].flags & ROLE_ENTRY) {
+            return t->roles[r].port;
+        }
+    }
+    return 0;
+}
+
 /* The first published entry point that has an address. */
 static json_t *url_of(struct service *v)
 {
@@ -317,7 +327,9 @@ static json_t *url_of(struct service *v)
     for (int64_t i = 0; i < entries->n; i++) {
         const struct node *n = service_node(v, entries->id[i]);
         if (n && n->address[0]) {
-            _cleanup_free_ char *url = str_printf("http://%s/", n->address);
+            _cleanup_free_ char *url =
+                v->type->scheme ? str_printf("%s://%s:%d/", v->type->scheme, n->address, entry_port(v->type))
+                                : str_printf("http://%s/", n->address);
             return json_string(url);
         }
     }

@@ -179,8 +179,37 @@ static void choose_callers(const struct ctx *c, struct doc *d)
     }
 }
 
+static bool has_settings(const struct pn *p, int64_t revision)
+{
+    return p->a && p->a->claimed && poss_newest(p)->settings == revision;
+}
+
+/* S4: members of a cluster one after the other, because an engine may have to restart. */
+static bool settings_turn(const struct ctx *c, int i)
+{
+    int64_t wanted = c->s->want.settings;
+    if (c->boot < 0 || !doc_has(&c->x[i].a->r.applied, c->boot) || has_settings(&c->x[i], wanted)) {
+        return true;
+    }
+    for (int k = 0; k < c->n; k++) {
+        const struct pn *q = &c->x[k];
+        if (k == i || !q->up || !(q->wanted >> c->boot & 1)) {
+            continue;
+        }
+        bool done = is_settled(q) && is_healthy(q, c->boot) && q->a->r.synced;
+        if (has_settings(q, wanted) ? !done : k < i) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void choose_settings(const struct ctx *c, int i, struct doc *d)
 {
+    if (!settings_turn(c, i)) {
+        d->settings = poss_newest(&c->x[i])->settings;
+        return;
+    }
     bool go = (c->settings_ok && !c->settings_bad) || i == c->canary;
     d->settings = go ? c->s->want.settings : c->s->good.settings;
 }

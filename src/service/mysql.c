@@ -61,6 +61,7 @@ static const struct setting_def settings[] = {
 // clang-format on
 
 static const char *const secrets[] = {"mysqldb_password", NULL};
+static const struct service_account accounts[] = {{"mysqldb", "mysqldb_password"}, {0}};
 
 static const struct manifest_field manifest[] = {
     {"Password", "of the user mysqldb; null: asked for", MANIFEST_SECRET, "mysqldb_password"},
@@ -131,6 +132,7 @@ const struct service_type service_mysql = {
     .title = "MySQL database",
     .summary = "MariaDB, on one node or replicated on several that all read and write",
     .icon = "mysql",
+    .scheme = "mysql",
     .roles = roles,
     .n_roles = N_ROLES,
     .host = MYSQL,
@@ -142,5 +144,6 @@ const struct service_type service_mysql = {
     .secrets = secrets,
     .relay_port = PORT_MYSQL,
     .exports = exports,
+    .accounts = accounts,
     .sections = sections,
 };

@@ -118,8 +118,15 @@ struct export_in {
     int port;              /* of the relay on the other one's nodes, 0 = the type has none */
 };
 
+/* An account of the service's own, whose password people may set; else it is random. */
+struct service_account {
+    const char *name;   /* "mysqldb" */
+    const char *secret; /* one of the type's secrets */
+};
+
 struct service_type {
     const char *name, *title, *summary, *icon;
+    const char *scheme; /* of the address of an entry point, which then names the port too; NULL = "http" */
     const struct role_def *roles;
     int n_roles;
     int host;         /* index of the purpose that packable roles go to */
@@ -136,6 +143,7 @@ struct service_type {
     const struct manifest_field *manifest;
     int n_manifest;
     const char *const *secrets; /* names of random secrets that the director makes for each service */
+    const struct service_account *accounts; /* ends with a NULL name; NULL = none */
 
     uint16_t relay_port; /* who refers to it reaches one of its servers there, on 127.0.0.1; 0 = no relay */
     /* {"variables": {"HOST": TEXT}, "secrets": {"PASSWORD": TEXT}, "targets": [{"id", "address", "port"}]}: names get the

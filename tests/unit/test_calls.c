@@ -543,6 +543,7 @@ static const struct {
     {"service.link", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"service.unlink", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.set", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
+    {"service.password", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"secret.remove", "x.xx.xx", FACET_SETTINGS, RUN_STOPPED, NULL},
     {"script.run", "..xx...", FACET_CMD, RUN_STOPPED, NULL},
     {"script.interrupt", "..xx...", FACET_CMD, RUN_STOPPED, NULL},
