@@ -8,9 +8,5 @@
 #include "service/service_type.h"
 
 const struct service_type *const service_types[] = {
-    &service_php,
-    &service_java,
-    &service_mysql,
-    &service_generic,
-    NULL,
+    &service_php, &service_java, &service_mysql, &service_generic, NULL,
 };

@@ -70,6 +70,7 @@ check "a script that fails" cps script run jobs -p fail
 check "its code is told" wait_for 20 is_status jobs "$node" run 'STOPPED (return code 3)'
 holds "its errors are a log" '^it fails$' "$(cps log jobs --node "$node" --name agent.err)"
 check "a program is left again" cps script run jobs -p leave
+check "by a script that has ended" wait_for 20 is_status jobs "$node" run 'STOPPED (return code 0)'
 check "the first version is current again" cps code enable jobs code-default
 check "what the other left is ended" wait_for 30 none_sleeps
 same "init of it never runs twice" 1 "$(times "$node" init)"

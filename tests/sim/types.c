@@ -59,8 +59,9 @@ const struct service_type type_script = {.name = "script", .title = "Script", .r
 
 const struct service_type *sim_type(const char *name)
 {
-    static const struct service_type *const all[] = {&service_php,  &service_java, &service_mysql, &service_generic,
-                                                     &type_quorum, &type_drain,   &type_script,   &type_vault};
+    static const struct service_type *const all[] = {&service_php,     &service_java, &service_mysql,
+                                                     &service_generic, &type_quorum,  &type_drain,
+                                                     &type_script,     &type_vault};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (str_eq(all[i]->name, name)) {
             return all[i];

@@ -9,7 +9,7 @@
 #include "net/http_server.h"
 #include "net/tls.h"
 
-#define CALLS_MAX 80
+#define CALLS_MAX 256
 
 struct fake_director {
     struct http_server *server;
