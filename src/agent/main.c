@@ -21,7 +21,8 @@
 static const struct log_ctx here = {.logger = "agent"};
 
 struct arguments {
-    const char *user_data, *state_dir, *code_root, *run_root, *log_dir, *volumes_root, *media_root, *cache_dir;
+    const char *user_data, *state_dir, *code_root, *run_root, *log_dir, *volumes_root, *media_root,
+        *cache_dir;
 };
 
 static int usage(FILE *out)

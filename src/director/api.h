@@ -60,5 +60,5 @@ int api_check_thing(struct director *d, const struct caller *who, enum call_thin
 
 extern const struct api_row api_user_rows[], api_token_rows[], api_credit_rows[], api_app_rows[],
     api_key_rows[], api_git_rows[], api_service_rows[], api_node_rows[], api_volume_rows[], api_code_rows[],
-    api_config_rows[], api_env_rows[], api_secret_rows[], api_log_rows[], api_script_rows[], api_history_rows[],
-    api_operation_rows[], api_director_rows[], api_catalog_rows[], api_manifest_rows[];
+    api_config_rows[], api_env_rows[], api_secret_rows[], api_log_rows[], api_script_rows[],
+    api_history_rows[], api_operation_rows[], api_director_rows[], api_catalog_rows[], api_manifest_rows[];
