@@ -47,9 +47,11 @@ take() {
     cp -rL "$1" "$2"
 }
 
-# pack_tree TREE ARCHIVE
+# pack_tree TREE ARCHIVE: for its owner alone, as it has the hash of a password.
 pack_tree() {
     say "packing $(find "$1" -type f | wc -l) files"
+    rm -f "$2.new"
+    (umask 077 && : >"$2.new")
     tar -C "$1" --owner=0 --group=0 --sort=name -czf "$2.new" .
     mv "$2.new" "$2"
 }

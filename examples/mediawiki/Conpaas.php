@@ -3,6 +3,8 @@
  * MediaWiki on several nodes that come and go.
  */
 
+require_once __DIR__ . '/first-start.php';
+
 /* The address that was asked for, if it is one. */
 function conpaas_server(string $host): string
 {
@@ -35,7 +37,11 @@ class DatabaseConpaas extends Wikimedia\Rdbms\DatabaseMysqli
     {
         self::$patient_until = self::$patient_until ?: microtime(true) + self::PATIENCE_S;
         do {
-            $connection = @parent::mysqlConnect($server, $user, $password, $db);
+            $connection = @parent::mysqlConnect($server, $user, $password, '');
+            if ($connection) {
+                conpaas_first_start($connection, $db, 'site_stats', __DIR__ . '/first-data.php');
+                $connection->select_db($db);
+            }
             if ($connection || !in_array(mysqli_connect_errno(), self::NOT_NOW, true)) {
                 self::$patient_until = $connection ? 0 : self::$patient_until;
                 return $connection;

@@ -3,14 +3,15 @@
  * The same file on all nodes: what differs from one wiki to the next comes from Site.php, which ./pack writes, and
  * from the environment of the service.
  *
- *   MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE   of the mysql service that is referred to
+ *   MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD   of the mysql service that is referred to
+ *   MYSQL_DATABASE         without it, "mediawiki"; made and filled at the first start
  *   MEDIAWIKI_URL          "https://wiki.example": the one address; without it, the address that was asked for
  *   MEDIAWIKI_SECRET       what cookies are signed with; without it, MYSQL_PASSWORD: changing that logs everybody out
  */
 if (!defined('MEDIAWIKI')) {
     exit;
 }
-foreach (['MYSQL_HOST', 'MYSQL_USER', 'MYSQL_PASSWORD', 'MYSQL_DATABASE'] as $conpaasName) {
+foreach (['MYSQL_HOST', 'MYSQL_USER', 'MYSQL_PASSWORD'] as $conpaasName) {
     if ((string)getenv($conpaasName) === '') {
         http_response_code(503);
         header('Content-Type: text/plain; charset=utf-8');
@@ -37,7 +38,7 @@ $wgUsePathInfo = true;
 
 /* The database, through the relay of this node. */
 $wgDBtype = 'mysql';
-$wgDBname = getenv('MYSQL_DATABASE');
+$wgDBname = getenv('MYSQL_DATABASE') ?: 'mediawiki';
 $wgDBuser = getenv('MYSQL_USER');
 $wgDBpassword = getenv('MYSQL_PASSWORD');
 $wgDBserver = getenv('MYSQL_HOST') . ':' . (getenv('MYSQL_PORT') ?: '3306');

@@ -5,6 +5,8 @@
  * for some seconds, and a query is repeated when that is safe: one that was refused or rolled back as a whole always,
  * one whose answer was lost only if it reads.
  */
+require_once __DIR__ . '/first-start.php';
+
 class Conpaas_Db extends wpdb
 {
     private const PATIENCE_S = 10;
@@ -22,8 +24,12 @@ class Conpaas_Db extends wpdb
         do {
             $this->dbh = mysqli_init();
             $this->dbh->options(MYSQLI_OPT_CONNECT_TIMEOUT, 5);
-            if (@$this->dbh->real_connect(getenv('MYSQL_HOST'), $this->dbuser, $this->dbpassword, $this->dbname,
+            if (@$this->dbh->real_connect(getenv('MYSQL_HOST'), $this->dbuser, $this->dbpassword, '',
                                           (int)(getenv('MYSQL_PORT') ?: 3306))) {
+                if (!wp_installing()) {
+                    conpaas_first_start($this->dbh, $this->dbname, 'wp_options', __DIR__ . '/first-data.php');
+                }
+                $this->dbh->select_db($this->dbname);
                 $this->init_charset();
                 $this->set_charset($this->dbh);
                 $this->ready = true;

@@ -2,11 +2,12 @@
 /*
  * The same file on all nodes: what differs from one site to the next comes from the environment of the service.
  *
- *   MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD, MYSQL_DATABASE   of the mysql service that is referred to
+ *   MYSQL_HOST, MYSQL_PORT, MYSQL_USER, MYSQL_PASSWORD   of the mysql service that is referred to
+ *   MYSQL_DATABASE     without it, "wordpress"; made and filled at the first start
  *   WORDPRESS_URL      "https://blog.example": the one address of the site; without it, the address that was asked for
  *   WORDPRESS_SECRET   what cookies are signed with; without it, MYSQL_PASSWORD: changing that logs everybody out
  */
-foreach (['MYSQL_HOST', 'MYSQL_USER', 'MYSQL_PASSWORD', 'MYSQL_DATABASE'] as $conpaas_name) {
+foreach (['MYSQL_HOST', 'MYSQL_USER', 'MYSQL_PASSWORD'] as $conpaas_name) {
     if ((string)getenv($conpaas_name) === '') {
         http_response_code(503);
         header('Content-Type: text/plain; charset=utf-8');
@@ -14,7 +15,7 @@ foreach (['MYSQL_HOST', 'MYSQL_USER', 'MYSQL_PASSWORD', 'MYSQL_DATABASE'] as $co
     }
 }
 define('DB_HOST', getenv('MYSQL_HOST') . ':' . (getenv('MYSQL_PORT') ?: '3306'));
-define('DB_NAME', getenv('MYSQL_DATABASE'));
+define('DB_NAME', getenv('MYSQL_DATABASE') ?: 'wordpress');
 define('DB_USER', getenv('MYSQL_USER'));
 define('DB_PASSWORD', getenv('MYSQL_PASSWORD'));
 define('DB_CHARSET', 'utf8mb4');
