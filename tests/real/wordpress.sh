@@ -79,5 +79,5 @@ same "0 of $requests reads failed meanwhile" 0 "$failed"
 victim=$(node_with database mysql glb)
 check "one of two mysql nodes is destroyed" kill_node "$victim"
 check "it is replaced" wait_for 120 replaced database
-check "the post and the picture come back by themselves" wait_for 60 everywhere
+check "the post and the picture come back by themselves" wait_for 120 everywhere || note "$(cps node list database --json)"
 cps app stop wordpress >/dev/null 2>&1
