@@ -12,6 +12,7 @@
 #include "base/fs.h"
 
 #define STOP_LOOK_MS 20
+#define LEAVE_BUSY_MS 10000 /* for what is under way */
 
 static int make_places(struct engine *g, const struct engine_place *p, const char *name, int64_t service,
                        struct err *e)
@@ -133,20 +134,36 @@ static void await_retired(struct engine *g)
     }
 }
 
+/* Said to be starting, while it still serves: visitors who are sent elsewhere now meet no end of a process. */
+static void let_leave(struct engine *g)
+{
+    int64_t begun = clock_mono_ms(), now = begun;
+    pthread_mutex_lock(&g->view);
+    bool served = g->snapshot.health == HEALTH_OK;
+    g->snapshot.progress.synced = false;
+    pthread_mutex_unlock(&g->view);
+    engine_publish(g, HEALTH_STARTING, "restarts"); /* who looks meanwhile must not take it for well */
+    while (served && g->r.driver->leave_ms && now - begun < g->r.driver->leave_ms + LEAVE_BUSY_MS) {
+        if (now - begun >= g->r.driver->leave_ms && !(g->r.driver->busy && g->r.driver->busy(&g->r) > 0)) {
+            return;
+        }
+        struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+        now = clock_mono_ms();
+    }
+}
+
 static int restart(struct engine *g, struct err *e)
 {
     if (g->r.pid && g->r.driver->overlap && !g->r.alone) {
         return engine_overlap(g, e);
     }
     if (g->r.pid) {
+        let_leave(g);
         pid_t pid = g->r.pid;
         int fd = g->pid_fd;
         g->r.pid = 0;
         g->pid_fd = -1;
-        pthread_mutex_lock(&g->view);
-        g->snapshot.progress.synced = false;
-        pthread_mutex_unlock(&g->view);
-        engine_publish(g, HEALTH_STARTING, "restarts"); /* who looks meanwhile must not take it for well */
         engine_retire(g, pid, fd, 0);
         await_retired(g);
     }

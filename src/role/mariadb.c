@@ -383,6 +383,7 @@ const struct role_driver role_mariadb = {
     .name = "mariadb",
     .stop_signal = SIGTERM,
     .stop_timeout_ms = 60000,
+    .leave_ms = 3000, /* report, plan, document of the balancer */
     .logs = mariadb_logs,
     .configure = mariadb_configure,
     .prepare = mariadb_prepare,

@@ -65,9 +65,11 @@ struct role_run {
 };
 
 struct role_driver {
-    const char *name;        /* "haproxy" */
-    int stop_signal;         /* asks it to end gracefully */
-    int stop_timeout_ms;     /* then SIGKILL */
+    const char *name;    /* "haproxy" */
+    int stop_signal;     /* asks it to end gracefully */
+    int stop_timeout_ms; /* then SIGKILL */
+    int leave_ms; /* before a restart it is called starting for so long, and until nothing is under way, so that
+                                entries send their visitors elsewhere first; 0 = it restarts at once */
     const char *const *logs; /* its files below log_dir: what follows the engine's name, NULL-terminated */
     int reopen_signal;       /* makes it reopen its logs after rotation; 0 = copy-truncate */
     bool

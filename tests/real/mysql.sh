@@ -35,7 +35,7 @@ writer() {
             echo "$id" >>"$T/acknowledged.$1"
             echo "$id" >>"$T/again"
         else
-            echo "$1 $id" >>"$T/failed"
+            echo "$1 $id at $(date +%T), after $(written): $(tail -n 3 "$T/client.err" | tr '\n' '|')" >>"$T/failed"
         fi
     done
 }
