@@ -222,7 +222,9 @@ g -C "$G/other" fetch -q origin
 same "and what is active is what the repository has" "git-$(g -C "$G/other" rev-parse --short=7 origin/main)" "$(current)"
 
 # ---- whose ----
-new_user stranger 100 >/dev/null && cps service create php shop >/dev/null && cps key add shop "$(cat "$G/eve.pub")" >/dev/null
+new_user namesake 100 >/dev/null || give_up "a second user"
+cps service create php shop >/dev/null || give_up "an application of the same name"
+cps key add shop "$(cat "$G/eve.pub")" >/dev/null || give_up "its key"
 key=eve
 theirs=$(field 'd["id"]' service show shop)
 same "another user's application of the same name is another repository" '' "$(g ls-remote "$base/shop/shop")"
@@ -245,6 +247,6 @@ cps service stop shop >/dev/null 2>&1
 check "the service is deleted" cps service delete shop --yes
 check "the repository has gone with it" wait_for 30 test ! -e "$T/git/repos/$id.git"
 check "the other one is still there" test -d "$T/git/repos/$theirs.git"
-me=stranger
+me=namesake
 cps service delete shop --yes >/dev/null 2>&1
 me=pusher
