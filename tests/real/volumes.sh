@@ -6,7 +6,9 @@ sql() { # NODE STATEMENT
 }
 sql_works() { sql "$(node_with db mysql)" "SELECT 1"; }
 volumes() { field '"\n".join(sorted("%s %d %s" % (v["name"], v["megabytes"], v["state"]) for v in d["volumes"]))' volume list "$@"; }
-images() { find "$T/hostd/volumes" -name data.img 2>/dev/null | wc -l; }
+all_images() { find "$T/hostd/volumes" -name data.img 2>/dev/null | wc -l; }
+others=$(all_images) # of applications that other scripts have left stopped
+images() { echo $(($(all_images) - others)); }
 one_image() { [ "$(images)" = 1 ]; }
 no_image() { [ "$(images)" = 0 ]; }
 
