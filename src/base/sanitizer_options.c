@@ -1,6 +1,6 @@
 /*
  * Part of the programs that run in nodes, in builds with AddressSanitizer alone.  It keeps freed memory back to find late
- * uses of it: 256 MB by default, which is all that a small node has, and the node died of it.
+ * uses of it: 256 MB by default, more than a small node can spare, and the node died of it.
  */
 
 /* Asked by the sanitizer before main(). */

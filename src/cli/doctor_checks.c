@@ -185,7 +185,7 @@ static void look_memory(struct cli *cli, struct finding *ret)
     _cleanup_free_ char *text = term_bytes(free_bytes < 0 ? 0 : free_bytes);
     bool enough = free_bytes >= GIB / 2;
     finding_set(ret, enough ? FINDING_OK : FINDING_WARN, str_printf("%s are available", text),
-                enough ? NULL : xstrdup("a small node takes 256 MB: end other programs or add memory"));
+                enough ? NULL : xstrdup("a small node takes up to 512 MB: end other programs or add memory"));
 }
 
 static void look_disk(struct cli *cli, struct finding *ret)

@@ -38,7 +38,7 @@ static const struct conf_key keys[] = {
      .kind = CONF_STRING,
      .offset = offsetof(struct settings, types),
      .fallback = TYPES_DEFAULT,
-     .help = "local, sim: instance types, like small:500m:256M:256p:4096d:1c; the first is the default"},
+     .help = "local, sim: instance types, like small:500m:512M:256p:4096d:1c; the first is the default"},
     {.key = NULL},
 };
 

@@ -64,7 +64,7 @@ static int parse_type(const char *word, struct cloud_type *ret, struct err *e)
     }
     strv_free(parts);
     if (r < 0 || !t.millicores || !t.memory_mb || !t.pids || t.millicredits_per_hour < 0) {
-        return err_set_hint(e, ERR_INVALID, "Write a type like small:500m:256M:256p:4096d:1c.",
+        return err_set_hint(e, ERR_INVALID, "Write a type like small:500m:512M:256p:4096d:1c.",
                             "bad instance type \"%s\"", word);
     }
     *ret = t;

@@ -1,6 +1,6 @@
 /*
  * Instance types as one line of text, for clouds that are told theirs by the configuration:
- *   small:500m:256M:256p:4096d:1c medium:1000m:512M:512p:8192d:2c
+ *   small:500m:512M:256p:4096d:1c medium:1000m:1024M:512p:8192d:2c
  * name, then in any order millicores (m), memory in MB (M), processes (p), disk in MB (d, 0 = no limit),
  * credits an hour (c, up to three decimals).  The first one is the default.
  */
@@ -9,7 +9,7 @@
 #include "cloud/cloud.h"
 
 /* With a limit of the disk: a tenant must not fill the one that the director's database is on. */
-#define TYPES_DEFAULT "small:500m:256M:256p:4096d:1c"
+#define TYPES_DEFAULT "small:500m:512M:256p:4096d:1c"
 #define TYPES_MAX 32
 
 /* Caller frees *ret. ERR_INVALID names the word that is wrong. */
