@@ -646,12 +646,21 @@ int64_t world_count(struct world *w, const char *path)
     return n;
 }
 
+struct logged_arg {
+    const struct world *w;
+    const char *text;
+};
+static bool is_logged(const struct service *s, void *arg)
+{
+    const struct logged_arg *a = arg;
+    (void)s;
+    return a->w->log.data && strstr(a->w->log.data, a->text);
+}
+
 bool world_logged(struct world *w, const char *text)
 {
-    LOCKED(w);
-    bool found = w->log.data && strstr(w->log.data, text);
-    UNLOCK(w);
-    return found;
+    struct logged_arg a = {.w = w, .text = text};
+    return world_wait(w, is_logged, &a, LOGGED_MS);
 }
 
 uint64_t world_roles(struct world *w, int64_t node)

@@ -39,7 +39,8 @@ int64_t world_epoch(struct world *w);
 void world_mute(struct world *w, bool on);
 /* Requests of one path that were answered with success. */
 int64_t world_count(struct world *w, const char *path);
-/* True when a line containing text was shipped. */
+/* True when a line containing text was shipped, or is within LOGGED_MS: lines come after what they tell. */
+#define LOGGED_MS 20000
 bool world_logged(struct world *w, const char *text);
 /* The roles that a node's agent runs now, bits. */
 uint64_t world_roles(struct world *w, int64_t node);
